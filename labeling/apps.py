@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class LabelingConfig(AppConfig):
+    name = "labeling"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        post_migrate.connect(make_built_in, sender=self)
+
+
+def make_built_in(**_: object) -> None:
+    """What every installation has from its first migration on."""
+    from labeling.forms.services import ensure_built_in
+
+    ensure_built_in()

@@ -1,0 +1,152 @@
+"""Celery's entries: one task that runs any job, and the sweep. Each job is a thin function that calls a service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import structlog
+from celery import shared_task, signals
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from labeling.background import services as background
+from labeling.background.models import Job
+from labeling.leasing import services as leasing
+from labeling.refusals import Refusal
+
+log = structlog.get_logger(__name__)
+
+# kind → what runs it; given the job, returns its result as JSON. Features of the top layers are imported when they run.
+HANDLERS: dict[str, Callable[[Job], dict | None]] = {}
+
+
+def handles(kind: str) -> Callable:
+    def register(function: Callable[[Job], dict | None]) -> Callable:
+        HANDLERS[kind] = function
+        return function
+
+    return register
+
+
+@contextmanager
+def pulse(job: Job) -> Iterator[None]:
+    """Keep the job's heartbeat going from a second thread while its work waits on something slow."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(settings.JOB_HEARTBEAT):
+            try:
+                background.beat(job)
+            except (background.JobCancelled, background.JobLost):
+                return  # the work itself hears of it at its own next beat
+            except Exception as error:
+                log.warning("heartbeat_failed", job=str(job.pk), error=str(error))
+            finally:
+                connection.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def run_now(job_id: str) -> Job | None:
+    """Claim and run one job in this process; the ended job, or None when it was not to be run."""
+    job = background.claim(job_id)
+    if job is None:
+        return None
+    started = log.bind(job=str(job.pk), kind=job.kind, attempt=job.attempt)
+    started.info("job_started")
+    try:
+        with pulse(job):
+            result = HANDLERS[job.kind](job)
+        background.finish(job, result=result)
+        started.info("job_done")
+    except background.JobCancelled:
+        background.end_cancelled(job)
+        started.info("job_cancelled")
+    except background.JobLost as error:
+        started.warning("job_lost", error=str(error))
+    except Refusal as refusal:
+        background.fail(job, error=refusal.message, again=refusal.status == 503)
+        started.warning("job_refused", error=refusal.message)
+    except Exception as error:
+        background.fail(job, error=f"{type(error).__name__}: {error}", again=True)
+        started.exception("job_failed")
+    job.refresh_from_db()
+    return job
+
+
+@shared_task(name=background.RUN_JOB)
+def run_job(job_id: str) -> None:
+    close_old_connections()
+    try:
+        run_now(job_id)
+    finally:
+        close_old_connections()
+
+
+@shared_task(name="kwise.sweep")
+def sweep() -> None:
+    close_old_connections()
+    counts = {**background.sweep(), "leases_expired": leasing.expire_leases()}
+    if any(counts.values()):
+        log.info("sweep", **counts)
+
+
+@signals.setup_logging.connect
+def keep_our_logging(**_: object) -> None:
+    """Celery leaves the process's logging alone once somebody answers this signal; Django has set it up."""
+
+
+@handles("train")
+def train(job: Job) -> dict:
+    from labeling.pipeline.services import execute_run
+
+    return execute_run(job=job)
+
+
+@handles("publish")
+def publish(job: Job) -> dict:
+    from labeling.pipeline.services import execute_publish
+
+    return execute_publish(job=job)
+
+
+@handles("sample_batch")
+def sample_batch(job: Job) -> dict:
+    from labeling.leasing.services import open_tasks
+    from labeling.sampling.services import fill_batch, get_batch
+
+    batch = get_batch(job.arguments["batch"])
+    return fill_batch(batch=batch, beat=partial(background.beat, job), stored=lambda: open_tasks(batch=batch))
+
+
+@handles("check_endpoint")
+def check_endpoint(job: Job) -> dict:
+    from labeling.sampling import services
+
+    endpoint = services.check_endpoint(endpoint=services.get_endpoint(job.arguments["endpoint"]))
+    return {"error": endpoint.check_error}
+
+
+@handles("export")
+def export(job: Job) -> dict:
+    from labeling.exports import services
+
+    dataset = services.get_dataset(job.arguments["dataset"])
+    made = services.complete_dataset(dataset=dataset, beat=partial(background.beat, job))
+    return {"dataset": str(made.pk), "content_hash": made.content_hash}
+
+
+@handles("import_prompts")
+def import_prompts(job: Job) -> dict:
+    from labeling.governance.services import import_upload
+
+    return import_upload(job=job)

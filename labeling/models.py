@@ -1,0 +1,56 @@
+"""Every model of the app, for Django to find. The features hold them."""
+
+from labeling.audit.models import AuditEvent
+from labeling.background.models import Job
+from labeling.campaigns.models import Campaign
+from labeling.demos.models import Demonstration
+from labeling.exports.models import Dataset, DatasetRow
+from labeling.forms.models import Form, FormVersion
+from labeling.governance.models import Decision, Finding
+from labeling.guidelines.models import Guideline, GuidelineRead
+from labeling.intake.models import Import, Prompt, Source, SourceUser
+from labeling.leasing.models import Lease, QueuePosition, Seat, Task
+from labeling.people.models import ApiToken, Break, Invitation, TeamSettings, User
+from labeling.pipeline.models import Checkpoint, Run
+from labeling.questions.models import Message, Question
+from labeling.rankings.models import Judgment, Ranking
+from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+
+__all__ = [
+    "ApiToken",
+    "AuditEvent",
+    "Batch",
+    "BatchItem",
+    "Break",
+    "Campaign",
+    "Checkpoint",
+    "Completion",
+    "Dataset",
+    "DatasetRow",
+    "Decision",
+    "Demonstration",
+    "Endpoint",
+    "Finding",
+    "Form",
+    "FormVersion",
+    "Guideline",
+    "GuidelineRead",
+    "Import",
+    "Invitation",
+    "Job",
+    "Judgment",
+    "Lease",
+    "Message",
+    "Prompt",
+    "Provenance",
+    "Question",
+    "QueuePosition",
+    "Ranking",
+    "Run",
+    "Seat",
+    "Source",
+    "SourceUser",
+    "Task",
+    "TeamSettings",
+    "User",
+]

@@ -1,0 +1,72 @@
+"""What text may look like before it reaches PostgreSQL, and JSON before it reaches a service."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from labeling.refusals import Refusal
+
+MAX_DEPTH = 64
+INT64 = 2**63
+
+
+class BadText(Refusal):
+    code = "bad_text"
+
+
+def check_text(value: str, *, where: str) -> str:
+    """`value` itself, to the byte; BadText where PostgreSQL cannot store it (NUL) or UTF-8 not carry it."""
+    if "\x00" in value:
+        raise BadText(f"{where} contains a NUL character (U+0000), which cannot be stored; remove it and send again.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        point = ord(value[error.start])
+        raise BadText(
+            f"{where} contains a lone surrogate (U+{point:04X}) at character {error.start}, which is no text; "
+            "send the whole character or leave it out."
+        ) from None
+    return value
+
+
+def check_json(value: Any, *, where: str = "the body") -> Any:
+    """`value` itself; Refusal where a string, an integer or the depth in it could not be stored. Without recursion."""
+    stack: list[tuple[Any, str, int]] = [(value, where, 0)]
+    while stack:
+        item, path, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise Refusal(f"{path[:200]} is nested more than {MAX_DEPTH} deep; flatten it and send again.")
+        if isinstance(item, str):
+            check_text(item, where=path)
+        elif isinstance(item, bool) or item is None:
+            continue
+        elif isinstance(item, int):
+            if not -INT64 <= item < INT64:
+                raise Refusal(f"{path} is an integer beyond 64 bits; send a number between -2^63 and 2^63 - 1.")
+        elif isinstance(item, float):
+            if item != item or item in (float("inf"), float("-inf")):
+                raise Refusal(f"{path} is not a finite number; send a finite one or null.")
+        elif isinstance(item, dict):
+            for key, entry in item.items():
+                check_text(key, where=f"a key of {path}")
+                stack.append((entry, f"{path}.{key}", depth + 1))
+        elif isinstance(item, list):
+            stack.extend((entry, f"{path}[{index}]", depth + 1) for index, entry in enumerate(item))
+    return value
+
+
+def parse_json(data: bytes | str, *, where: str = "the body") -> Any:
+    """The JSON value in `data`; Refusal with a sentence for all that is not storable JSON, however deep or long."""
+    try:
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{where} is not UTF-8: byte {error.start} cannot be read. Send UTF-8.") from None
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise Refusal(f"{where} is nested too deep; at most {MAX_DEPTH} levels can be read.") from None
+    except ValueError as error:
+        # Also raised for integers of more digits than Python agrees to convert.
+        raise Refusal(f"{where} is not valid JSON: {error}.") from None
+    return check_json(value, where=where)
