@@ -1,0 +1,151 @@
+"""Forms of the people pages. They read fields; the services hold the rules."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.utils.translation import gettext_lazy as _
+
+from labeling.people import services
+from labeling.people.keys import COMMANDS
+from labeling.people.models import Sensitive, User
+
+
+def address_of(request) -> str:
+    return request.META.get("REMOTE_ADDR", "")
+
+
+class SignInForm(AuthenticationForm):
+    """Django's form, which waits after many wrong passwords."""
+
+    def clean(self) -> dict:
+        username = self.cleaned_data.get("username") or ""
+        services.check_sign_in_rate(username=username, address=address_of(self.request))
+        try:
+            return super().clean()
+        except forms.ValidationError:
+            services.note_failed_sign_in(username=username, address=address_of(self.request))
+            raise
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=User.Role.choices, label="Role")
+    group = forms.ChoiceField(
+        choices=User.Group.choices,
+        label="Group",
+        help_text="Labelers are training or held-out; held-out labelers' answers never train a model. "
+        "Researchers and admins are in the group researcher.",
+    )
+
+
+class InvitationForm(RoleForm):
+    group = forms.ChoiceField(
+        choices=[choice for choice in User.Group.choices if choice[0] != User.Group.SIMULATED],
+        label="Group",
+        help_text=RoleForm.base_fields["group"].help_text,
+    )
+    days = forms.IntegerField(min_value=1, max_value=90, initial=7, label="Days until the link expires")
+    note = forms.CharField(
+        max_length=120, required=False, label="Note", help_text="For whom it is; only admins see it."
+    )
+
+
+class JoinForm(forms.Form):
+    username = forms.CharField(max_length=150, label="User name")
+    display_name = forms.CharField(max_length=80, required=False, label="Name to show", help_text="May stay empty.")
+    password = forms.CharField(
+        strip=False,
+        max_length=1000,
+        label="Password",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 10 characters, and not a common one.",
+    )
+
+
+class PeopleFilter(forms.Form):
+    search = forms.CharField(max_length=80, required=False, label="Name starts with")
+    role = forms.ChoiceField(choices=[("", "any role"), *User.Role.choices], required=False, label="Role")
+    group = forms.ChoiceField(choices=[("", "any group"), *User.Group.choices], required=False, label="Group")
+    active = forms.ChoiceField(
+        choices=[("", "all"), ("yes", "active"), ("no", "deactivated")], required=False, label="Account"
+    )
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(max_length=80, label="What will use it")
+
+
+class DisplayNameForm(forms.Form):
+    display_name = forms.CharField(max_length=80, required=False, label="Name to show")
+
+
+class QuotaForm(forms.Form):
+    quota = forms.IntegerField(
+        min_value=1,
+        max_value=services.MOST_A_DAY,
+        required=False,
+        label="Answers a day at most",
+        help_text="Empty for no limit. The day begins at midnight in the team's time zone.",
+    )
+
+
+class OptOutForm(forms.Form):
+    categories = forms.MultipleChoiceField(
+        choices=Sensitive.choices,
+        required=False,
+        label=_("I would rather not read"),
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+class KeysForm(forms.Form):
+    """A field for each command, and whether letters alone do anything."""
+
+    letter_keys = forms.BooleanField(
+        required=False,
+        label=_("Letters and signs are keys"),
+        help_text=_("Turn this off where you speak to your computer or a screen reader uses the letters itself."),
+    )
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        for command, (usual, label) in COMMANDS.items():
+            self.fields[command] = forms.CharField(
+                required=False,
+                max_length=3,
+                label=label,
+                help_text=_("usually {key}").format(key=usual),
+                widget=forms.TextInput(attrs={"size": 4, "autocapitalize": "none", "autocomplete": "off"}),
+            )
+
+    def chosen(self) -> dict[str, str]:
+        return {command: self.cleaned_data[command] for command in COMMANDS}
+
+    @staticmethod
+    def of(user: User) -> dict[str, object]:
+        keys = {command: user.keys.get(command, usual) for command, (usual, _label) in COMMANDS.items()}
+        return {**keys, "letter_keys": user.letter_keys}
+
+
+def figure(name: str, label: str, help_text: str) -> forms.IntegerField:
+    least, most = services.FIGURES[name]
+    return forms.IntegerField(min_value=least, max_value=most, label=label, help_text=help_text)
+
+
+class TeamSettingsForm(forms.Form):
+    lease_seconds = figure(
+        "lease_seconds", "Seconds a task is held", "Without a sign of life; working on it renews them."
+    )
+    lease_grace_seconds = figure(
+        "lease_grace_seconds", "Seconds of grace", "After the time ran out, before the task is offered to others."
+    )
+    ahead_seconds = figure(
+        "ahead_seconds", "Seconds for a task fetched ahead", "Until it goes back where nobody begins it."
+    )
+    idle_seconds = figure(
+        "idle_seconds", "Seconds until idle", "Without a key or a move, time no longer counts as work."
+    )
+    correction_hours = figure("correction_hours", "Hours for corrections", "0 takes none.")
+    time_zone = forms.CharField(
+        max_length=60, label="Time zone", help_text="Where a day begins for quotas and “today”, such as Europe/Berlin."
+    )

@@ -1,0 +1,58 @@
+"""The commands of the task pages and their keys. `static/js/keys.js` has the same table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.translation import gettext_lazy as _
+
+from labeling.refusals import Refusal
+
+# command → (its usual key, what it does)
+COMMANDS = {
+    "by_ratings": ("b", _("order by my ratings")),
+    "undo": ("u", _("take the last step back")),
+    "step": ("r", _("change between rating and ranking")),
+    "skip": ("s", _("skip this task")),
+    "compare": ("c", _("two side by side")),
+    "note": ("n", _("write a note")),
+    "guidelines": ("g", _("the guidelines")),
+    "question": ("q", _("ask a question about this task")),
+    "prompt": ("t", _("what is true of the prompt")),
+    "all_bad": ("w", _("all are bad")),
+    "cannot_rank": ("y", _("cannot be ranked")),
+    "same": ("z", _("these two are the same")),
+    "keys": ("?", _("show the keys")),
+}
+# Function keys that browsers leave to pages.
+NAMED = ("F2", "F4", "F8", "F9", "F10")
+
+
+def read_keys(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Of `chosen` (command → key, "" for none) what differs from the usual. Refusal for keys that cannot be.
+
+    Digits rate and rank, so they stay as they are. No two commands may share a key.
+    """
+    unknown = set(chosen) - set(COMMANDS)
+    if unknown:
+        raise Refusal(f"There is no command {sorted(unknown)[0][:40]!r}; they are {', '.join(COMMANDS)}.")
+    keys = {command: _read_key(chosen.get(command, usual), command) for command, (usual, _label) in COMMANDS.items()}
+    owners: dict[str, str] = {}
+    for command, key in keys.items():
+        if key and key in owners:
+            raise Refusal(f"{key!r} is the key of two commands: {owners[key]} and {command}. Give one of them another.")
+        owners[key] = command
+    return {command: key for command, key in keys.items() if key != COMMANDS[command][0]}
+
+
+def _read_key(key: str, command: str) -> str:
+    key = key.strip()
+    if key.upper() in NAMED:
+        return key.upper()
+    key = key.lower()
+    if key and (len(key) > 1 or not (key.isascii() and key.isprintable()) or key.isdigit()):
+        raise Refusal(
+            f"{key[:20]!r} cannot be the key of {command}: type one letter or sign that is no digit, "
+            f"or one of {', '.join(NAMED)}, or nothing."
+        )
+    return key

@@ -1,0 +1,175 @@
+"""Accounts, roles, groups, invitations, API tokens, breaks, and the figures a team sets for itself."""
+
+import json
+import uuid
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Sensitive(models.TextChoices):
+    """What a prompt may be about that not everyone wants to read. A labeler may opt out of each."""
+
+    SEXUAL = "sexual", _("Sexual content")
+    VIOLENCE = "violence", _("Violence")
+    SELF_HARM = "self_harm", _("Self-harm and suicide")
+    HATE = "hate", _("Hate and slurs")
+    MEDICAL = "medical", _("Illness and medicine")
+    POLITICS = "politics", _("Politics and religion")
+    OTHER = "other_sensitive", _("Other sensitive content")
+
+
+class User(AbstractUser):
+    """A person who signs in. What they may do follows from `role`, where their answers may go from `group`."""
+
+    class Role(models.TextChoices):
+        LABELER = "labeler"
+        ADMIN = "admin"
+        RESEARCHER = "researcher"
+
+    class Group(models.TextChoices):
+        TRAINING = "training"
+        HELD_OUT = "held_out"
+        RESEARCHER = "researcher"
+        SIMULATED = "simulated"
+
+    role = models.CharField(max_length=12, choices=Role, default=Role.LABELER)
+    group = models.CharField(max_length=12, choices=Group, default=Group.TRAINING)
+    display_name = models.CharField(max_length=80, blank=True)
+    # Categories of `Sensitive` that this person is never served.
+    opted_out = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
+    # Set by an admin: no tasks until it is empty again.
+    paused_at = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=300, blank=True, db_default="")
+    # Answers a day at most; none where empty.
+    daily_quota = models.PositiveSmallIntegerField(null=True, blank=True)
+    # Command → key, where it is another than the usual one; "" for a command that shall have none.
+    keys = models.JSONField(default=dict, db_default={}, blank=True)
+    # Off: no command answers to a letter alone, for who speaks to the computer or lives with a screen reader.
+    letter_keys = models.BooleanField(default=True, db_default=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(role__in=["labeler", "admin", "researcher"]), name="user_role_is_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(group__in=["training", "held_out", "researcher", "simulated"]),
+                name="user_group_is_known",
+            ),
+            # A simulated account cannot sign in to anything but the labeler's side.
+            models.CheckConstraint(
+                condition=~models.Q(group="simulated") | models.Q(role="labeler"), name="user_simulated_is_labeler"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(opted_out__contained_by=list(Sensitive.values)),
+                name="user_opted_out_of_known_categories",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(paused_at__isnull=True, pause_reason="")
+                | models.Q(paused_at__isnull=False) & ~models.Q(pause_reason=""),
+                name="user_paused_says_why",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(daily_quota__isnull=True) | models.Q(daily_quota__gte=1),
+                name="user_daily_quota_is_at_least_1",
+            ),
+        ]
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.group == self.Group.SIMULATED
+
+    @property
+    def keys_json(self) -> str:
+        """For the pages' scripts: {command: key, "off": whether letters alone do nothing}."""
+        return json.dumps({**self.keys, "off": not self.letter_keys})
+
+    @property
+    def name(self) -> str:
+        return self.display_name or self.username
+
+
+class Invitation(models.Model):
+    """A link that lets one person make one account. Only the hash of its token is kept."""
+
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    role = models.CharField(max_length=12, choices=User.Role)
+    group = models.CharField(max_length=12, choices=User.Group)
+    note = models.CharField(max_length=120, blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="invitations_made")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    accepted_by = models.OneToOneField(User, null=True, on_delete=models.PROTECT, related_name="invitation")
+    accepted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(accepted_by__isnull=True, accepted_at__isnull=True)
+                | models.Q(accepted_by__isnull=False, accepted_at__isnull=False),
+                name="invitation_accepted_by_someone_at_some_time",
+            ),
+        ]
+
+
+class ApiToken(models.Model):
+    """A key for the HTTP API, shown once. Only its hash is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+
+class Break(models.Model):
+    """A pause that a labeler takes: no task waits for them while it lasts, and none runs out."""
+
+    labeler = models.ForeignKey(User, on_delete=models.CASCADE, related_name="breaks")
+    began_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["labeler"], condition=models.Q(ended_at__isnull=True), name="break_one_open_per_labeler"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True) | models.Q(ended_at__gte=models.F("began_at")),
+                name="break_ends_after_it_began",
+            ),
+        ]
+        indexes = [models.Index(fields=["labeler", "-began_at"])]
+
+
+class TeamSettings(models.Model):
+    """The figures that a team sets for itself: one row, or none while all are as they came."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    lease_seconds = models.PositiveIntegerField(default=900, db_default=900)
+    # Before a lease that ran out is offered to others.
+    lease_grace_seconds = models.PositiveIntegerField(default=60, db_default=60)
+    # How long a task that was fetched ahead waits to be begun.
+    ahead_seconds = models.PositiveIntegerField(default=180, db_default=180)
+    # Without a key or a move for so long, time at a task no longer counts as work.
+    idle_seconds = models.PositiveIntegerField(default=60, db_default=60)
+    # How long after an answer its labeler may correct it.
+    correction_hours = models.PositiveIntegerField(default=24, db_default=24)
+    # Where a day begins: for quotas and for "today".
+    time_zone = models.CharField(max_length=60, default="UTC", db_default="UTC")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="team_settings_are_one_row"),
+            models.CheckConstraint(
+                condition=models.Q(lease_seconds__gte=60, lease_seconds__lte=86_400),
+                name="team_settings_lease_is_a_minute_to_a_day",
+            ),
+        ]

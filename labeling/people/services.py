@@ -1,0 +1,389 @@
+"""Accounts, their roles and groups, invitations and API tokens: every change, each with its line in the audit trail."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from labeling.audit import services as audit
+from labeling.audit.models import AuditEvent
+from labeling.people.api_auth import token_hash
+from labeling.people.keys import read_keys
+from labeling.people.models import ApiToken, Invitation, Sensitive, TeamSettings, User
+from labeling.people.queries import unchanged_settings
+from labeling.refusals import Conflict, NotFound, Refusal, TooMany
+from labeling.text import check_text
+
+# Where a role's answers may count. Staff answers are a group of their own and never mix with labelers'.
+GROUPS = {
+    User.Role.LABELER: (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.SIMULATED),
+    User.Role.RESEARCHER: (User.Group.RESEARCHER,),
+    User.Role.ADMIN: (User.Group.RESEARCHER,),
+}
+TOKENS_PER_PERSON = 20
+INVITATION_DAYS = (1, 90)  # shortest and longest life of a link
+# Ten wrong passwords from one place within ten minutes, then a wait: guessing stays slow, a typing error does not hurt.
+SIGN_IN_FAILURES, SIGN_IN_WINDOW = 10, timedelta(minutes=10)
+
+
+# The figures of a team: least, most, and what they count. Also the form's bounds.
+FIGURES = {
+    "lease_seconds": (60, 86_400),
+    "lease_grace_seconds": (0, 3_600),
+    "ahead_seconds": (10, 3_600),
+    "idle_seconds": (10, 900),
+    "correction_hours": (0, 8_760),
+}
+MOST_A_DAY = 10_000
+
+
+class InvitationGone(Refusal):
+    """The link was good once."""
+
+    status = 410
+    code = "invitation_gone"
+
+
+def check_role_and_group(*, role: str, group: str) -> None:
+    """Refusal where there is no such role, or its answers may not count in `group`."""
+    if role not in GROUPS:
+        raise Refusal(f"There is no role {role!r}; choose one of {', '.join(User.Role.values)}.")
+    if group not in GROUPS[role]:
+        allowed = ", ".join(GROUPS[role])
+        raise Refusal(f"A {role} cannot be in the group {group!r}; choose one of: {allowed}.")
+
+
+def check_password(password: str, *, user: User) -> None:
+    """Refusal with every reason why `password` is too weak."""
+    try:
+        validate_password(password, user=user)
+    except ValidationError as error:
+        raise Refusal(" ".join(error.messages)) from None
+
+
+def _new_user(*, username: str, password: str, role: str, group: str, display_name: str) -> User:
+    """A checked User that is not stored yet, so that the slow hash is made outside of any transaction."""
+    check_role_and_group(role=role, group=group)
+    username = User.normalize_username(check_text(username, where="the user name").strip())
+    display_name = check_text(display_name, where="the display name").strip()
+    user = User(username=username, role=role, group=group, display_name=display_name)
+    check_password(password, user=user)
+    user.password = make_password(password)
+    try:
+        user.clean_fields()
+    except ValidationError as error:
+        problems = "; ".join(f"{name}: {' '.join(words)}" for name, words in error.message_dict.items())
+        raise Refusal(f"The account cannot be made. {problems}") from None
+    return user
+
+
+def _store_user(user: User) -> User:
+    """Conflict where the name is taken, also in other letter case: "Ada" beside "ada" only confuses."""
+    taken = Conflict(f"The user name {user.username!r} is taken; choose another.")
+    if User.objects.filter(username__iexact=user.username).exists():
+        raise taken
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError:
+        raise taken from None
+    return user
+
+
+def create_user(
+    *, username: str, password: str, role: str, group: str, display_name: str = "", created_by: User | None = None
+) -> User:
+    """A new account that can sign in at once. Refusal for a weak password or a role that does not fit the group."""
+    user = _new_user(username=username, password=password, role=role, group=group, display_name=display_name)
+    with transaction.atomic(durable=True):
+        _store_user(user)
+        audit.record(actor=created_by, action="user.created", subject=user, role=role, group=group)
+    return user
+
+
+def set_password(*, user: User, password: str, actor: User | None) -> User:
+    """Another password; whoever is signed in with the old one is out."""
+    check_password(password, user=user)
+    user.password = make_password(password)
+    with transaction.atomic(durable=True):
+        user.save(update_fields=["password"])
+        audit.record(actor=actor, action="user.password_set", subject=user)
+    return user
+
+
+def change_display_name(*, user: User, display_name: str) -> User:
+    user.display_name = check_text(display_name, where="the display name").strip()
+    if len(user.display_name) > 80:
+        raise Refusal("A display name has at most 80 characters; shorten it.")
+    user.save(update_fields=["display_name"])
+    return user
+
+
+@transaction.atomic(durable=True)
+def set_daily_quota(*, user_id: int, quota: int | None, actor: User) -> User:
+    """Answers a day at most, from the next task on; None lifts it."""
+    if quota is not None and not 1 <= quota <= MOST_A_DAY:
+        raise Refusal(f"A quota is from 1 to {MOST_A_DAY} answers a day, or empty for none; this is {quota}.")
+    user = _locked_user(user_id)
+    if user.daily_quota != quota:
+        user.daily_quota = quota
+        user.save(update_fields=["daily_quota"])
+        audit.record(actor=actor, action="user.quota_set", subject=user, quota=quota)
+    return user
+
+
+@transaction.atomic(durable=True)
+def change_team_settings(*, actor: User, time_zone: str, **figures: int) -> TeamSettings:
+    """The team's figures from now on. Refusal outside of FIGURES, or for a time zone that is none."""
+    if set(figures) != set(FIGURES):
+        raise Refusal(f"The figures are {', '.join(FIGURES)}; send each of them.")
+    for name, number in figures.items():
+        least, most = FIGURES[name]
+        if not least <= number <= most:
+            raise Refusal(f"{name} is {number}; it must be from {least} to {most}.")
+    if time_zone not in available_timezones():
+        raise Refusal(f"There is no time zone {time_zone[:60]!r}; name one such as Europe/Berlin.")
+    new = {**figures, "time_zone": time_zone}
+    TeamSettings.objects.bulk_create([unchanged_settings()], ignore_conflicts=True)
+    row = TeamSettings.objects.select_for_update().get()
+    changed = {name: value for name, value in new.items() if getattr(row, name) != value}
+    if changed:
+        before = {name: getattr(row, name) for name in changed}
+        TeamSettings.objects.update(**changed)
+        row.refresh_from_db()
+        audit.record(actor=actor, action="settings.changed", subject=row, before=before, **changed)
+    return row
+
+
+def opt_out(*, user: User, categories: Collection[str]) -> User:
+    """The labeler is served no prompt of these categories from now on, and all others. Nobody else is told."""
+    unknown = set(categories) - set(Sensitive.values)
+    if unknown:
+        raise Refusal(f"{sorted(unknown)[0][:40]!r} is no category; they are {', '.join(Sensitive.values)}.")
+    user.opted_out = sorted(set(categories))
+    user.save(update_fields=["opted_out"])
+    return user
+
+
+def change_keys(*, user: User, keys: Mapping[str, str], letter_keys: bool) -> User:
+    """The person's own keys on the task pages. Refusal for keys that `read_keys` refuses."""
+    user.keys, user.letter_keys = read_keys(keys), letter_keys
+    user.save(update_fields=["keys", "letter_keys"])
+    return user
+
+
+@transaction.atomic(durable=True)
+def change_role(*, user_id: int, role: str, group: str, actor: User) -> User:
+    """Another role or group from now on; answers given so far keep the group they were given in."""
+    check_role_and_group(role=role, group=group)
+    user = _locked_user(user_id)
+    if (user.group == User.Group.SIMULATED) != (group == User.Group.SIMULATED):
+        raise Refusal("A simulated labeler stays simulated, and a person never becomes one; make another account.")
+    before = {"role": user.role, "group": user.group}
+    if before == {"role": role, "group": group}:
+        return user
+    if user.role == User.Role.ADMIN and role != User.Role.ADMIN:
+        _keep_an_admin(user)
+    user.role, user.group = role, group
+    user.save(update_fields=["role", "group"])
+    audit.record(actor=actor, action="user.role_changed", subject=user, before=before, role=role, group=group)
+    return user
+
+
+@transaction.atomic(durable=True)
+def deactivate_user(*, user_id: int, actor: User) -> User:
+    """Nobody signs in as `user` any more: sessions end and API tokens are revoked. Answers stay.
+
+    Does not return a lease they hold: it runs out by itself, and its seat is free again then.
+    """
+    user = _locked_user(user_id)
+    if not user.is_active:
+        return user
+    if user.role == User.Role.ADMIN:
+        _keep_an_admin(user)
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+    ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=Now())
+    _end_sessions(user)
+    audit.record(actor=actor, action="user.deactivated", subject=user)
+    return user
+
+
+@transaction.atomic(durable=True)
+def activate_user(*, user_id: int, actor: User) -> User:
+    """The account can sign in again, with its old password and none of its old tokens."""
+    user = _locked_user(user_id)
+    if not user.is_active:
+        user.is_active = True
+        user.save(update_fields=["is_active"])
+        audit.record(actor=actor, action="user.activated", subject=user)
+    return user
+
+
+def _locked_user(user_id: int) -> User:
+    # Admins are locked first and in one order, so that two who demote each other cannot both pass.
+    list(User.objects.select_for_update().filter(role=User.Role.ADMIN).order_by("pk").values_list("pk"))
+    user = User.objects.select_for_update().filter(pk=user_id).first()
+    if user is None:
+        raise NotFound("There is no person with this number.")
+    return user
+
+
+def _keep_an_admin(user: User) -> None:
+    if user.is_active and not User.objects.filter(role=User.Role.ADMIN, is_active=True).exclude(pk=user.pk).exists():
+        raise Conflict(f"{user.username} is the only active admin; make somebody else an admin first.")
+
+
+def _end_sessions(user: User) -> None:
+    """Delete the person's sessions, or they would come alive again with the account."""
+    mine = [
+        session.pk
+        for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator(chunk_size=500)
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk)
+    ]
+    Session.objects.filter(pk__in=mine).delete()
+
+
+def create_invitation(*, role: str, group: str, days: int, created_by: User, note: str = "") -> tuple[Invitation, str]:
+    """A link's row and its token, which is shown once and never stored."""
+    check_role_and_group(role=role, group=group)
+    if group == User.Group.SIMULATED:
+        raise Refusal("Simulated labelers are programs and need no invitation; choose another group.")
+    shortest, longest = INVITATION_DAYS
+    if not shortest <= days <= longest:
+        raise Refusal(f"A link lives {shortest} to {longest} days, not {days}.")
+    note = check_text(note, where="the note").strip()
+    if len(note) > 120:
+        raise Refusal("A note has at most 120 characters; shorten it.")
+    token = secrets.token_urlsafe(32)
+    with transaction.atomic(durable=True):
+        invitation = Invitation.objects.create(
+            token_sha256=token_hash(token),
+            role=role,
+            group=group,
+            note=note,
+            created_by=created_by,
+            expires_at=Now() + timedelta(days=days),
+        )
+        audit.record(
+            actor=created_by, action="invitation.created", subject=invitation, role=role, group=group, days=days
+        )
+    return invitation, token
+
+
+@transaction.atomic(durable=True)
+def revoke_invitation(*, invitation_id: int, actor: User) -> Invitation:
+    """The link opens no account any more. Conflict where somebody has used it."""
+    invitation = Invitation.objects.select_for_update().filter(pk=invitation_id).first()
+    if invitation is None:
+        raise NotFound("There is no invitation with this number.")
+    if invitation.accepted_at:
+        raise Conflict("This invitation was accepted already; deactivate the account instead.")
+    if invitation.revoked_at is None:
+        invitation.revoked_at = timezone.now()
+        invitation.save(update_fields=["revoked_at"])
+        audit.record(actor=actor, action="invitation.revoked", subject=invitation)
+    return invitation
+
+
+def find_invitation(*, token: str, lock: bool = False) -> Invitation:
+    """The invitation that `token` opens. NotFound for a wrong token, InvitationGone for one that is over."""
+    rows = Invitation.objects.select_for_update() if lock else Invitation.objects.all()
+    invitation = rows.filter(token_sha256=token_hash(token)).first()
+    if invitation is None:
+        raise NotFound("This invitation link is not complete or was never made; ask for a new one.")
+    if invitation.accepted_at:
+        raise InvitationGone(
+            "This invitation was used already. Sign in with the account it made, or ask for a new one."
+        )
+    if invitation.revoked_at:
+        raise InvitationGone("This invitation was withdrawn; ask for a new one.")
+    # The database's clock, and also the second one, when two requests hold the same link.
+    if not Invitation.objects.filter(pk=invitation.pk, expires_at__gt=Now()).exists():
+        raise InvitationGone("This invitation has expired; ask for a new one.")
+    return invitation
+
+
+def accept_invitation(*, token: str, username: str, password: str, display_name: str = "") -> User:
+    """The one account that this link makes. Two who press at once: one account, InvitationGone for the other."""
+    offer = find_invitation(token=token)
+    user = _new_user(
+        username=username, password=password, role=offer.role, group=offer.group, display_name=display_name
+    )
+    with transaction.atomic(durable=True):
+        invitation = find_invitation(token=token, lock=True)
+        _store_user(user)
+        invitation.accepted_by, invitation.accepted_at = user, timezone.now()
+        invitation.save(update_fields=["accepted_by", "accepted_at"])
+        audit.record(actor=user, action="invitation.accepted", subject=invitation, role=user.role, group=user.group)
+    return user
+
+
+@transaction.atomic(durable=True)
+def create_token(*, user: User, name: str) -> tuple[ApiToken, str]:
+    """A new API token's row and the token, which is shown once and never stored."""
+    name = check_text(name, where="the name").strip()
+    if not 1 <= len(name) <= 80:
+        raise Refusal("Name the token in 1 to 80 characters, so that you know later what uses it.")
+    # The row lock makes the count exact when the form is sent twice at once.
+    User.objects.select_for_update().get(pk=user.pk)
+    if ApiToken.objects.filter(user=user, revoked_at=None).count() >= TOKENS_PER_PERSON:
+        raise Conflict(f"You have {TOKENS_PER_PERSON} tokens; revoke one that nothing uses any more.")
+    token = secrets.token_urlsafe(32)
+    row = ApiToken.objects.create(user=user, name=name, token_sha256=token_hash(token))
+    audit.record(actor=user, action="token.created", subject=row, name=name)
+    return row, token
+
+
+@transaction.atomic(durable=True)
+def revoke_token(*, token_id, user: User) -> None:
+    """The token opens nothing any more. NotFound for an unknown one and for somebody else's."""
+    row = ApiToken.objects.select_for_update().filter(pk=token_id, user=user).first()
+    if row is None:
+        raise NotFound("You have no token with this number.")
+    if row.revoked_at is None:
+        row.revoked_at = timezone.now()
+        row.save(update_fields=["revoked_at"])
+        audit.record(actor=user, action="token.revoked", subject=row, name=row.name)
+
+
+def _place(address: str) -> str:
+    """A network address as the audit trail keeps it: told apart, not told."""
+    return hmac.new(settings.PROJECT_SALT.encode(), address.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def check_sign_in_rate(*, username: str, address: str) -> None:
+    """TooMany after SIGN_IN_FAILURES wrong passwords for this account from this address within SIGN_IN_WINDOW."""
+    user = User.objects.filter(username=User.normalize_username(username)).first()
+    if user is None:
+        return
+    failures = AuditEvent.objects.filter(
+        subject_type="user",
+        subject_id=str(user.pk),
+        action="user.sign_in_failed",
+        at__gt=Now() - SIGN_IN_WINDOW,
+        detail__place=_place(address),
+    )
+    if failures[:SIGN_IN_FAILURES].count() >= SIGN_IN_FAILURES:
+        minutes = int(SIGN_IN_WINDOW.total_seconds() // 60)
+        raise TooMany(f"Too many wrong passwords for this account. Wait {minutes} minutes, then try again.")
+
+
+def note_failed_sign_in(*, username: str, address: str) -> None:
+    user = User.objects.filter(username=User.normalize_username(username)).first()
+    if user is not None:
+        audit.record(actor=None, action="user.sign_in_failed", subject=user, place=_place(address))
