@@ -1,0 +1,171 @@
+"""What a row must be to become a prompt, and which split its writer belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from labeling.intake.models import Split, UseCase
+from labeling.intake.reading import Problem
+from labeling.people.models import Sensitive
+from labeling.refusals import Refusal
+from labeling.text import BadText, check_json
+from training.formats import canonical_json
+
+ROLES = ("system", "user", "assistant")
+MAX_MESSAGES = 200
+DEFAULT_SOURCE = "unnamed"
+# The writer of all prompts of a source that come without a user_id. They may all be one person's, so they share one
+# split and one cap: whoever wrote them, no person is in two splits or beyond the cap.
+NOBODY_NAMED = ""
+
+
+@dataclass(frozen=True)
+class NewPrompt:
+    """A row that can become a prompt. `text_sha256` is over the messages' canonical JSON."""
+
+    messages: list[dict[str, str]]
+    text_sha256: str
+    source: str
+    user_id: str
+    external_id: str
+    consent: str
+    use_case: str
+    categories: list[str]
+
+
+class _Bad(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        self.problem = Problem(reason, detail)
+
+
+def read_prompt(row: Any, *, source: str = "") -> NewPrompt | Problem:
+    """The prompt in `row`, or why there is none. `source` is for rows that name none. Text stays to the byte."""
+    if isinstance(row, Problem):
+        return row
+    try:
+        return _read_prompt(row, source or DEFAULT_SOURCE)
+    except _Bad as bad:
+        return bad.problem
+    except BadText as refusal:
+        return Problem("bad_text", refusal.message)
+    except Refusal as refusal:
+        return Problem("wrong_type", refusal.message)
+
+
+def _read_prompt(row: Any, source: str) -> NewPrompt:
+    if not isinstance(row, dict):
+        raise _Bad("not_an_object", "a prompt is a JSON object with `prompt` or `messages`")
+    check_json({name: row.get(name) for name in ("prompt", "messages")}, where="the row")
+    messages = _read_messages(row)
+    length = sum(len(message["content"]) for message in messages)
+    if length > settings.PROMPT_MAX_CHARACTERS:
+        raise _Bad("too_long", f"{length:,} characters; at most {settings.PROMPT_MAX_CHARACTERS:,} go in")
+    return NewPrompt(
+        messages=messages,
+        text_sha256=hashlib.sha256(canonical_json(messages)).hexdigest(),
+        source=_short(row, "source", 100).strip() or source,
+        user_id=_short(row, "user_id", 200) or NOBODY_NAMED,
+        external_id=_short(row, "external_id", 200),
+        consent=_read_consent(row),
+        use_case=_read_use_case(row),
+        categories=_read_categories(row),
+    )
+
+
+def _read_messages(row: dict) -> list[dict[str, str]]:
+    prompt, messages = row.get("prompt"), row.get("messages")
+    if prompt is None and messages is None:
+        raise _Bad("no_prompt", "the row has neither `prompt` nor `messages`")
+    if prompt is not None and messages is not None:
+        raise _Bad("wrong_type", "the row has both `prompt` and `messages`; give one")
+    if messages is None:
+        if not isinstance(prompt, str):
+            raise _Bad("wrong_type", "`prompt` must be a string")
+        if not prompt:
+            raise _Bad("empty", "`prompt` is empty")
+        return [{"role": "user", "content": prompt}]
+    if not isinstance(messages, list):
+        raise _Bad("wrong_type", '`messages` must be a list of {"role", "content"}')
+    if not messages:
+        raise _Bad("empty", "`messages` is empty")
+    if len(messages) > MAX_MESSAGES:
+        raise _Bad("too_long", f"{len(messages)} messages; at most {MAX_MESSAGES} go in")
+    read = [_read_message(message, index) for index, message in enumerate(messages)]
+    if read[-1]["role"] != "user":
+        raise _Bad("last_not_user", f"the last message is by {read[-1]['role']}; a prompt ends with the user's turn")
+    return read
+
+
+def _read_message(message: Any, index: int) -> dict[str, str]:
+    if not isinstance(message, dict):
+        raise _Bad("wrong_type", f'message {index} must be an object with "role" and "content"')
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or role not in ROLES:
+        raise _Bad("unknown_role", f"message {index} has the role {str(role)[:40]!r}; known are {', '.join(ROLES)}")
+    if not isinstance(content, str):
+        raise _Bad("wrong_type", f"the content of message {index} must be a string")
+    if not content:
+        raise _Bad("empty", f"message {index} is empty")
+    return {"role": role, "content": content}
+
+
+def _short(row: dict, name: str, limit: int) -> str:
+    """A short string field, "" where it is not given. Whole numbers count as their digits: ids often are."""
+    value = row.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _Bad("wrong_type", f"`{name}` must be a string")
+    check_json(value, where=f"`{name}`")
+    value = str(value)
+    if len(value) > limit:
+        raise _Bad("too_long", f"`{name}` has {len(value):,} characters; at most {limit} go in")
+    return value
+
+
+def _read_consent(row: dict) -> str:
+    """The version of the terms agreed to; `true` is kept as "yes", and `false` keeps the prompt out."""
+    consent = row.get("consent")
+    if consent is False or (isinstance(consent, str) and consent.strip().lower() in ("false", "no")):
+        raise _Bad("no_consent", "the writer did not agree to this use")
+    return "yes" if consent is True else _short(row, "consent", 100)
+
+
+def _read_use_case(row: dict) -> str:
+    given = _short(row, "use_case", 100)
+    name = given.strip().lower().replace(" ", "_")
+    if name and name not in UseCase.values:
+        raise _Bad("unknown_use_case", f"{given!r} is no use case; known are {', '.join(UseCase.values)}")
+    return name
+
+
+def _read_categories(row: dict) -> list[str]:
+    """What of `Sensitive` the row says it is about: a list, or a text with commas, as a cell of a table has it."""
+    given = row.get("categories")
+    if given is None:
+        return []
+    if isinstance(given, str):
+        given = given.split(",")
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise _Bad("wrong_type", "`categories` must be a list of strings, or one string with commas")
+    names = {name.strip().lower() for name in given} - {""}
+    for name in sorted(names - set(Sensitive.values)):
+        raise _Bad("unknown_category", f"{name[:40]!r} is no category; known are {', '.join(Sensitive.values)}")
+    return sorted(names)
+
+
+def split_of(*, source: str, user_id: str) -> str:
+    """The split of everything that this person wrote: a keyed hash of who they are, so it never depends on order."""
+    who = f"{len(source)}:{source}{user_id}".encode()
+    digest = hmac.new(settings.PROJECT_SALT.encode(), who, hashlib.sha256).digest()
+    share = int.from_bytes(digest[:8]) / 2**64  # uniform in [0, 1)
+    for split, ratio in settings.SPLIT_RATIOS.items():
+        share -= ratio
+        if share < 0:
+            return split
+    return Split.TRAIN
