@@ -1,0 +1,106 @@
+"""Forms of the pages of endpoints and batches. They read fields; the services hold the rules."""
+
+from __future__ import annotations
+
+import secrets
+
+from django import forms
+
+from labeling.forms.queries import usable_forms
+from labeling.intake.models import Split, UseCase
+from labeling.intake.queries import source_names
+from labeling.people.models import User
+from labeling.sampling import queries
+from labeling.sampling.choosing import Selection
+from labeling.sampling.models import Batch
+
+
+class EndpointForm(forms.Form):
+    name = forms.CharField(max_length=100, help_text="What your team calls it; labelers never see it.")
+    base_url = forms.CharField(
+        max_length=300, label="Address", help_text="Of an OpenAI-compatible server, such as http://127.0.0.1:8001"
+    )
+    model = forms.CharField(max_length=200, help_text="The model's name on that server.")
+    api_key_variable = forms.CharField(
+        max_length=100,
+        required=False,
+        label="Variable with the key",
+        help_text="If the server wants a key: the environment variable of the workers that holds it, MODEL_API_KEY or "
+        "MODEL_API_KEY_SOMETHING. The key itself is never stored.",
+    )
+
+
+class BatchForm(forms.Form):
+    name = forms.CharField(max_length=100)
+    kind = forms.ChoiceField(
+        choices=[("ranking", "Rank completions"), ("demonstration", "Write the ideal answer")], label="Labelers"
+    )
+    endpoints = forms.ModelMultipleChoiceField(
+        queryset=None,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="K is shared out evenly over those you tick. None for ideal answers.",
+    )
+    form = forms.ModelChoiceField(
+        queryset=None,
+        required=False,
+        empty_label="The usual one: rate each, then rank all",
+        label="Form",
+        help_text="What is asked of each completion and of its prompt. Ideal answers have none.",
+    )
+    k = forms.CharField(
+        max_length=60,
+        required=False,
+        label="K, completions a prompt",
+        help_text="2 to 9 to be ranked, 2 for pairs, 1 to 9 to be rated alone; empty: 4, 2 or 1. A range such as 4-9 "
+        "draws each prompt's K; 4:3,9:1 draws 4 three times as often as 9.",
+    )
+    splits = forms.MultipleChoiceField(
+        choices=Split.choices, required=False, widget=forms.CheckboxSelectMultiple, help_text="None: every split."
+    )
+    sources = forms.MultipleChoiceField(choices=[], required=False, widget=forms.CheckboxSelectMultiple)
+    use_cases = forms.MultipleChoiceField(choices=UseCase.choices, required=False, widget=forms.CheckboxSelectMultiple)
+    count = forms.IntegerField(min_value=1, required=False, label="Prompts", help_text="Empty: all that match.")
+    order = forms.ChoiceField(choices=[("random", "at random"), ("newest", "newest first"), ("oldest", "oldest first")])
+    fresh = forms.BooleanField(required=False, initial=True, label="Only prompts that are in no batch yet")
+    overlap = forms.IntegerField(initial=1, help_text="How many labelers answer each task.")
+    groups = forms.MultipleChoiceField(
+        choices=User.Group.choices,
+        initial=["training"],
+        widget=forms.CheckboxSelectMultiple,
+        label="Labeler groups",
+        help_text="Who is offered the tasks. Answers of held-out labelers never enter a training export.",
+    )
+    group_targets = forms.CharField(
+        max_length=100,
+        required=False,
+        label="Answers of each group",
+        help_text="Such as training:2,researcher:1, in place of overlap and groups. Empty: whoever comes first.",
+    )
+    again = forms.BooleanField(
+        required=False, label="A later round: also for labelers who had these prompts in another batch"
+    )
+    priority = forms.IntegerField(initial=0, help_text="Higher ones are served first.")
+    temperature = forms.FloatField(initial=1.0)
+    top_p = forms.FloatField(initial=1.0, label="Top-p")
+    max_tokens = forms.IntegerField(initial=256, label="Longest completion, tokens")
+    seed = forms.IntegerField(help_text="The same seed chooses the same prompts and asks for the same samples.")
+    evaluation = forms.BooleanField(
+        required=False, label="For evaluation: compares the endpoints, and is never trained on"
+    )
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["endpoints"].queryset = queries.active_endpoints()
+        self.fields["form"].queryset = usable_forms()
+        self.fields["sources"].choices = [(name, name) for name in source_names()]
+        self.fields["seed"].initial = secrets.randbelow(2**31)
+
+    def batch(self) -> dict:
+        """The arguments of `create_batch`."""
+        given = dict(self.cleaned_data)
+        chosen = {name: tuple(given.pop(name)) for name in ("splits", "sources", "use_cases")}
+        selection = Selection(count=given.pop("count"), order=given.pop("order"), fresh=given.pop("fresh"), **chosen)
+        if given["kind"] == Batch.Kind.DEMONSTRATION:
+            given |= {"endpoints": [], "form": None}
+        return {**given, "prompts": selection}

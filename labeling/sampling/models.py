@@ -1,0 +1,161 @@
+"""Endpoints, batches, and the completions that come of them."""
+
+import uuid
+
+import pgtrigger
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from labeling.forms.models import Form
+from labeling.intake.models import Prompt
+from labeling.people.models import User
+
+
+class Endpoint(models.Model):
+    """A model on an OpenAI-compatible server that completions can be sampled from."""
+
+    name = models.CharField(max_length=100, unique=True)
+    base_url = models.URLField(max_length=300)
+    model = models.CharField(max_length=200)
+    # Name of the environment variable that holds the server's key; the key itself is never stored.
+    api_key_variable = models.CharField(max_length=100, blank=True)
+    active = models.BooleanField(default=True)
+    # The last look at the server, made by a job: pages show this and never wait for a model.
+    check_asked_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(null=True)
+    check_error = models.CharField(max_length=300, blank=True)  # empty: it answered and serves the model
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def checking(self) -> bool:
+        """A look was asked for and has not come back."""
+        return self.check_asked_at is not None and (self.checked_at is None or self.checked_at < self.check_asked_at)
+
+
+class Batch(models.Model):
+    """Prompts to be worked on together: ranked (K completions each) or answered by hand (demonstrations)."""
+
+    class Kind(models.TextChoices):
+        RANKING = "ranking"
+        DEMONSTRATION = "demonstration"
+
+    class State(models.TextChoices):
+        SAMPLING = "sampling"
+        OPEN = "open"
+        CLOSED = "closed"
+
+    name = models.CharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=15, choices=Kind, default=Kind.RANKING)
+    state = models.CharField(max_length=10, choices=State, default=State.SAMPLING)
+    endpoints = models.ManyToManyField(Endpoint, related_name="batches")
+    overlap = models.PositiveSmallIntegerField(default=1)
+    priority = models.SmallIntegerField(default=0)
+    # What is asked of completions; none: the default form.
+    form = models.ForeignKey(Form, null=True, on_delete=models.PROTECT, related_name="batches")
+    groups = ArrayField(models.CharField(max_length=12, choices=User.Group), default=list)
+    # How many of the `overlap` answers each group gives, e.g. {"training": 2, "researcher": 1}; empty: whoever comes.
+    group_targets = models.JSONField(default=dict, db_default={}, blank=True)
+    # A labeler sees a prompt once. A later round shows it again with other completions; a repeat shows it again to who
+    # answered it in that batch, to see whether they still think so.
+    again = models.BooleanField(default=False, db_default=False)
+    repeat_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="repeats")
+    temperature = models.FloatField(default=1.0)
+    top_p = models.FloatField(default=1.0)
+    max_tokens = models.PositiveIntegerField(default=256)
+    seed = models.BigIntegerField(default=0)
+    # Brought in from elsewhere: nobody samples or serves it.
+    imported = models.BooleanField(default=False)
+    # Answers compare models and never train one.
+    evaluation = models.BooleanField(default=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(overlap__gte=1, overlap__lte=100), name="batch_overlap_1_to_100"),
+            models.CheckConstraint(
+                condition=models.Q(temperature__gte=0, temperature__lte=2), name="batch_temperature_0_to_2"
+            ),
+            models.CheckConstraint(condition=models.Q(top_p__gt=0, top_p__lte=1), name="batch_top_p_0_to_1"),
+            models.CheckConstraint(
+                condition=models.Q(max_tokens__gte=1, max_tokens__lte=4096), name="batch_max_tokens_1_to_4096"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BatchItem(models.Model):
+    """One prompt in a batch, and how many completions are wanted for it."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        FILLED = "filled"
+        FAILED = "failed"
+
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="items")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="batch_items")
+    # Imported groups only: the same question may have been answered in several groups, about different documents.
+    external_id = models.CharField(max_length=200, blank=True)
+    k = models.PositiveSmallIntegerField()  # 0 for demonstrations
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    error = models.CharField(max_length=500, blank=True)
+    # Completions that came out the same and were merged, e.g. "4 wanted, 3 differ".
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["batch", "prompt", "external_id"], name="batch_item_once_per_prompt"),
+            models.CheckConstraint(condition=models.Q(k__gte=0, k__lte=26), name="batch_item_k_0_to_26"),
+        ]
+        indexes = [
+            models.Index(fields=["batch", "state", "id"]),
+            models.Index(
+                fields=["batch", "external_id"], condition=~models.Q(external_id=""), name="item_by_external_id"
+            ),
+        ]
+
+
+class Completion(models.Model):
+    """One answer to a prompt. Says nothing of who wrote it: that is `Provenance`, which labelers' pages never join."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.ForeignKey(BatchItem, on_delete=models.PROTECT, related_name="completions")
+    text = models.TextField()
+    text_sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["item", "text_sha256"], name="completion_once_per_text"),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="completion_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+
+class Provenance(models.Model):
+    """Where a completion came from. Several for one completion when samples were the same and merged."""
+
+    completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="provenance")
+    endpoint = models.ForeignKey(Endpoint, null=True, on_delete=models.PROTECT, related_name="+")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    model = models.CharField(max_length=200)
+    seed = models.BigIntegerField(null=True)
+    parameters = models.JSONField(default=dict)
+    finish_reason = models.CharField(max_length=20, blank=True)
+    tokens = models.PositiveIntegerField(null=True)
+    logprob = models.FloatField(null=True)  # sum over the answer's tokens, nats
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["model"])]
+        triggers = [
+            pgtrigger.Protect(name="provenance_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]

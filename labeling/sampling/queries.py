@@ -1,0 +1,143 @@
+"""Reading endpoints, batches and completions. What labelers see comes from `completions_to_rank` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from labeling.background.models import Job
+from labeling.paging import Page, keyset_page
+from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+
+# More endpoints than this are a list that nobody reads; the newest come first.
+MOST_ENDPOINTS = 200
+
+
+def list_endpoints() -> list[Endpoint]:
+    return list(Endpoint.objects.order_by("-active", "-created_at", "-id")[:MOST_ENDPOINTS])
+
+
+def active_endpoints() -> QuerySet[Endpoint]:
+    return Endpoint.objects.filter(active=True).order_by("name")
+
+
+def page_of_batches(*, after: str | None = None, size: int = 30) -> Page:
+    """Batches, newest first, each with `counts` of its items by state and `answers`, its filled seats."""
+    page = keyset_page(Batch.objects.all(), order=("-created_at", "-id"), after=after, size=size)
+    add_counts(page.items)
+    return page
+
+
+def add_counts(batches: Iterable[Batch]) -> None:
+    """Give each batch `counts` ({"items", "waiting", "filled", "failed", "tasks", "seats", "answered"})."""
+    found = {batch.pk: batch for batch in batches}
+    items = {
+        row["batch"]: row
+        for row in BatchItem.objects.filter(batch__in=found)
+        .order_by()
+        .values("batch")
+        .annotate(
+            items=Count("pk"),
+            waiting=Count("pk", filter=Q(state="waiting")),
+            filled=Count("pk", filter=Q(state="filled")),
+            failed=Count("pk", filter=Q(state="failed")),
+        )
+    }
+    # Through the reverse relation: tasks and seats belong to a feature above this one.
+    seats = {
+        row["batch"]: row
+        for row in BatchItem.objects.filter(batch__in=found, task__isnull=False)
+        .order_by()
+        .values("batch")
+        .annotate(
+            tasks=Count("task", distinct=True),
+            seats=Count("task__seats"),
+            answered=Count("task__seats", filter=Q(task__seats__state="filled")),
+        )
+    }
+    empty = {"items": 0, "waiting": 0, "filled": 0, "failed": 0, "tasks": 0, "seats": 0, "answered": 0}
+    for pk, batch in found.items():
+        counts = {**empty, **items.get(pk, {}), **seats.get(pk, {})}
+        batch.counts = {key: counts[key] for key in empty}
+        batch.counts["settled"] = counts["filled"] + counts["failed"]
+
+
+def k_distribution(batch: Batch) -> list[dict]:
+    """How many prompts want how many completions, [{"k", "items"}] by K."""
+    return list(batch.items.order_by("k").values("k").annotate(items=Count("pk")))
+
+
+def merged_count(batch: Batch) -> int:
+    """Items with a note: samples that were merged or left out."""
+    return batch.items.exclude(note="").count()
+
+
+def sampling_job(batch: Batch) -> Job | None:
+    """The latest job that fills the batch."""
+    return Job.objects.filter(kind="sample_batch", arguments={"batch": batch.pk}).order_by("-created_at").first()
+
+
+def page_of_items(batch: Batch, *, show: str = "", after: str | None = None, size: int = 30) -> Page:
+    """Items in order with their prompt; `show` is a state, "noted", or empty for all."""
+    items = batch.items.select_related("prompt").annotate(found=Count("completions"))
+    if show == "noted":
+        items = items.exclude(note="")
+    elif show in BatchItem.State.values:
+        items = items.filter(state=show)
+    return keyset_page(items, order=("id",), after=after, size=size)
+
+
+def item_with_provenance(batch: Batch, item_id: int) -> BatchItem | None:
+    """One item with its completions and who wrote them: for researchers, never for labelers."""
+    provenance = Prefetch("provenance", Provenance.objects.select_related("endpoint", "author").order_by("id"))
+    completions = Prefetch("completions", Completion.objects.order_by("id").prefetch_related(provenance))
+    if not 0 < item_id < 2**63:
+        return None
+    return batch.items.filter(pk=item_id).select_related("prompt__source").prefetch_related(completions).first()
+
+
+def completions_to_rank(item: BatchItem, order: list[str]) -> list[dict]:
+    """`[{"id", "text"}]` in the order drawn for a labeler. Touches nothing that says who wrote what."""
+    texts = {str(pk): text for pk, text in Completion.objects.filter(item=item).values_list("id", "text")}
+    return [{"id": key, "text": texts[key]} for key in order if key in texts]
+
+
+def batch_summary(batch: Batch) -> dict:
+    """A batch as the API shows it. Expects `counts` (see add_counts)."""
+    return {
+        "id": batch.pk,
+        "name": batch.name,
+        "kind": batch.kind,
+        "state": batch.state,
+        "form": batch.form.name if batch.form else None,
+        "overlap": batch.overlap,
+        "priority": batch.priority,
+        "groups": batch.groups,
+        "group_targets": batch.group_targets,
+        "again": batch.again,
+        "repeat_of": batch.repeat_of_id,
+        "temperature": batch.temperature,
+        "top_p": batch.top_p,
+        "max_tokens": batch.max_tokens,
+        "seed": batch.seed,
+        "imported": batch.imported,
+        "evaluation": batch.evaluation,
+        "created_at": batch.created_at.isoformat(),
+        "counts": batch.counts,
+    }
+
+
+def endpoint_summary(endpoint: Endpoint) -> dict:
+    """An endpoint as the API shows it; `reachable` is null before the first look at it."""
+    return {
+        "id": endpoint.pk,
+        "name": endpoint.name,
+        "base_url": endpoint.base_url,
+        "model": endpoint.model,
+        "active": endpoint.active,
+        "checking": endpoint.checking,
+        "reachable": None if endpoint.checked_at is None else not endpoint.check_error,
+        "check_error": endpoint.check_error,
+        "checked_at": endpoint.checked_at and endpoint.checked_at.isoformat(),
+    }

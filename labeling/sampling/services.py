@@ -1,0 +1,559 @@
+"""Endpoints and batches: make them, fill them with completions, close and open them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from urllib.parse import urlsplit
+
+from django.db import IntegrityError, transaction
+from django.db.models import Count
+from django.db.models.functions import Now
+
+from labeling.audit.services import record
+from labeling.background import services as background
+from labeling.background.models import Job
+from labeling.forms.models import Form
+from labeling.forms.queries import newest_version
+from labeling.intake.models import Prompt
+from labeling.people.models import User
+from labeling.refusals import Conflict, NotFound, Refusal, TryLater
+from labeling.sampling import choosing, drawing
+from labeling.sampling.choosing import Selection
+from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+from labeling.text import check_text
+from models_service.client import ModelClient, ModelRefused, ModelUnavailable
+
+# Requests under way at once: enough that a server can batch them, few enough that a cancelled job ends soon.
+IN_FLIGHT = 6
+# Items read at a time.
+CHUNK = 100
+# Seconds between calls of `stored`: the first labelers can start while the batch is still being sampled.
+TELL_EVERY = 5.0
+# Seconds between signs of life while all requests are still being answered.
+BEAT_EVERY = 5.0
+# An address outage of some minutes is ridden out: the pauses between attempts grow from 5 s to 20 min.
+ATTEMPTS = 6
+# Keys are read from variables with this name alone: an endpoint must not be able to send SECRET_KEY to its address.
+KEY_VARIABLE = re.compile(r"MODEL_API_KEY(_[A-Z0-9_]{1,60})?")
+NAME = re.compile(r"[^\s/][^/\n\r\t]{0,98}[^\s/]|[^\s/]")
+
+
+# Endpoints
+
+
+def add_endpoint(
+    *, name: str, base_url: str, model: str, api_key_variable: str = "", created_by: User | None = None
+) -> Endpoint:
+    """A new endpoint. Nothing is asked of the server: see `ask_for_check`."""
+    check_name(name, what="An endpoint")
+    check_text(model, where="the model's name")
+    check_text(base_url, where="the address")
+    try:
+        address = urlsplit(base_url)
+        good = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        good = False
+    if not good or len(base_url) > 300 or any(character.isspace() for character in base_url):
+        raise Refusal("The address must be like http://127.0.0.1:8001: a scheme, a host, and a port if it is not 80.")
+    if address.username or address.password:
+        raise Refusal("The address holds a user name or password; put the server's key into an environment variable.")
+    if not 1 <= len(model) <= 200:
+        raise Refusal("The model's name, as its server calls it, has from 1 to 200 characters.")
+    if api_key_variable and not KEY_VARIABLE.fullmatch(api_key_variable):
+        raise Refusal(
+            f"A key is read from an environment variable called MODEL_API_KEY or MODEL_API_KEY_SOMETHING, "
+            f"not {api_key_variable[:60]!r}."
+        )
+    try:
+        with transaction.atomic():
+            endpoint = Endpoint.objects.create(
+                name=name, base_url=base_url.rstrip("/"), model=model, api_key_variable=api_key_variable
+            )
+            record(actor=created_by, action="endpoint.added", subject=endpoint, base_url=base_url, model=model)
+    except IntegrityError:
+        raise Conflict(f"There is an endpoint called {name} already; choose another name.") from None
+    return endpoint
+
+
+def set_endpoint_active(*, endpoint: Endpoint, active: bool, actor: User | None) -> Endpoint:
+    """Switch an endpoint on or off. What it wrote stays; an endpoint that is off fills no batch."""
+    with transaction.atomic():
+        Endpoint.objects.filter(pk=endpoint.pk).update(active=active)
+        record(actor=actor, action="endpoint.switched_on" if active else "endpoint.switched_off", subject=endpoint)
+    endpoint.refresh_from_db()
+    return endpoint
+
+
+def ask_for_check(*, endpoint: Endpoint, actor: User | None) -> Job:
+    """Queue a look at the endpoint's server; the page shows what it found."""
+    with transaction.atomic():
+        Endpoint.objects.filter(pk=endpoint.pk).update(check_asked_at=Now())
+        return background.enqueue(
+            kind="check_endpoint",
+            arguments={"endpoint": endpoint.pk},
+            key=f"check_endpoint:{endpoint.pk}",
+            created_by=actor,
+            max_attempts=1,
+        )
+
+
+def check_endpoint(*, endpoint: Endpoint) -> Endpoint:
+    """Look whether the server answers within seconds and has the model, and write that down."""
+    error = ""
+    try:
+        with drawing.client_for(endpoint, timeout=drawing.CHECK_TIMEOUT) as client:
+            cards = client.call("GET", "/v1/models", timeout=drawing.CHECK_TIMEOUT, tries=1).get("data")
+            names = [card.get("id") for card in cards if isinstance(card, dict)] if isinstance(cards, list) else []
+        if endpoint.model not in names:
+            served = ", ".join(sorted(str(name) for name in names)[:10]) or "none"
+            error = f"The server answers, but has no model {endpoint.model}; it has: {served}."
+    except (ModelUnavailable, ModelRefused) as trouble:
+        error = str(trouble)
+    except Refusal as refusal:
+        error = refusal.message
+    error = error.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:300]
+    Endpoint.objects.filter(pk=endpoint.pk).update(checked_at=Now(), check_error=error)
+    endpoint.refresh_from_db()
+    return endpoint
+
+
+# Batches
+
+
+def create_batch(
+    *,
+    name: str,
+    kind: str = Batch.Kind.RANKING,
+    endpoints: Iterable[Endpoint] = (),
+    prompts: Selection | Iterable[Prompt] | None = None,
+    k: int | str | dict[int, float] | None = None,
+    form: Form | None = None,
+    overlap: int = 1,
+    groups: Iterable[str] = (User.Group.TRAINING,),
+    group_targets: dict[str, int] | str = "",
+    again: bool = False,
+    priority: int = 0,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    max_tokens: int = 256,
+    seed: int = 0,
+    evaluation: bool = False,
+    created_by: User | None = None,
+) -> Batch:
+    """A new batch with one waiting item per chosen prompt; nothing is sampled yet (`start_sampling`, `fill_batch`).
+
+    `prompts` is a selection, or prompts themselves, of which only accepted ones go in. `form` says what is asked; None
+    stands for that of InstructGPT. Each prompt's K is drawn from `k` by the batch's seed; what it may be, and what it
+    is where `k` is None, depends on the form's order. `group_targets`, e.g. {"training": 2, "researcher": 1}, say how
+    many answers each group gives, in place of `overlap` and `groups`. `again` shows prompts to labelers who had them in
+    an earlier batch of the same kind. In an evaluation every endpoint gives the same number of completions. Raises
+    Refusal with a sentence, Conflict where the name is taken.
+    """
+    endpoints, groups = list(dict.fromkeys(endpoints)), list(dict.fromkeys(groups))
+    targets = choosing.read_targets(group_targets)
+    if targets:
+        groups, overlap = list(targets), sum(targets.values())
+    check_name(name, what="A batch")
+    if kind not in Batch.Kind.values:
+        raise Refusal(f"There is no kind of batch {kind!r}; choose ranking or demonstration.")
+    _check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)
+    if not -(2**63) <= seed < 2**63:
+        raise Refusal(f"The seed {seed} does not fit 64 bits.")
+    if unknown := set(groups) - set(User.Group.values):
+        raise Refusal(f"There is no labeler group {sorted(unknown)[0]!r}; choose among {', '.join(User.Group.values)}.")
+    if not groups:
+        raise Refusal("Say which labeler groups may work on the batch; with none, nobody would see it.")
+    weights: dict[int, float] = {}
+    if kind == Batch.Kind.RANKING:
+        if form is not None and form.archived:
+            raise Refusal(f"The form {form.name} is archived; choose another, or have an admin bring it back.")
+        weights = choosing.read_k(k, order=newest_version(form and form.pk).definition["order"])
+        _check_endpoints(endpoints, weights, temperature=temperature, evaluation=evaluation)
+    elif form is not None:
+        raise Refusal("A form asks about completions; leave it out of a batch of ideal answers.")
+    elif endpoints:
+        raise Refusal("Demonstrations are written by people: leave the endpoints out.")
+    elif evaluation:
+        raise Refusal("An evaluation compares completions: it is a batch of kind ranking.")
+
+    if prompts is None or isinstance(prompts, Selection):
+        chosen = choosing.selected_prompts(prompts or Selection(), seed=seed)
+    else:
+        wanted = [prompt.pk for prompt in prompts]
+        chosen = Prompt.objects.filter(pk__in=wanted, state=Prompt.State.ACCEPTED).order_by("created_at", "id")
+    state = BatchItem.State.WAITING if kind == Batch.Kind.RANKING else BatchItem.State.FILLED
+    try:
+        with transaction.atomic(durable=True):
+            batch = Batch.objects.create(
+                name=name,
+                kind=kind,
+                form=form,
+                overlap=overlap,
+                groups=groups,
+                group_targets=targets,
+                again=again,
+                priority=priority,
+                temperature=temperature,
+                top_p=top_p,
+                max_tokens=max_tokens,
+                seed=seed,
+                evaluation=evaluation,
+                created_by=created_by,
+            )
+            batch.endpoints.set(endpoints)
+            rows = chosen.values_list("pk", "text_sha256").iterator(chunk_size=1000)
+            count = 0
+            while part := list(islice(rows, 1000)):
+                BatchItem.objects.bulk_create(
+                    BatchItem(
+                        batch=batch,
+                        prompt_id=pk,
+                        k=choosing.draw_k(weights, seed=seed, prompt_sha256=sha256) if weights else 0,
+                        state=state,
+                    )
+                    for pk, sha256 in part
+                )
+                count += len(part)
+            if not count:
+                raise Refusal("No accepted prompt matches; import prompts, release held ones, or widen the filters.")
+            record(actor=created_by, action="batch.created", subject=batch, name=name, items=count)
+    except IntegrityError as error:
+        if "name" not in str(error):
+            raise
+        raise Conflict(f"There is a batch called {name} already; choose another name.") from None
+    return batch
+
+
+@transaction.atomic(durable=True)
+def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | None) -> Batch:
+    """A batch of the very same prompts and completions, for the labelers who answered them in `batch`: do they still
+    think so? Of `count` prompts drawn at random, or of all. Its answers never train a model, or these prompts would
+    count twice. Raises Refusal, Conflict where the name is taken.
+    """
+    check_name(name, what="A batch")
+    if batch.imported or batch.repeat_of_id:
+        raise Refusal("Only a batch that labelers worked on, and no repeat itself, can be repeated.")
+    if count is not None and count < 1:
+        raise Refusal(f"{count} prompts are nothing to repeat; ask for at least 1.")
+    if Batch.objects.filter(name=name).exists():
+        raise Conflict(f"There is a batch called {name} already; choose another name.")
+    endpoints = list(batch.endpoints.all())
+    filled = batch.items.filter(state=BatchItem.State.FILLED, prompt__state=Prompt.State.ACCEPTED)
+    chosen = list(filled.order_by("?")[:count])
+    if not chosen:
+        raise Refusal("No prompt of this batch has been filled yet; there is nothing to repeat.")
+    same = (
+        "kind",
+        "form",
+        "overlap",
+        "groups",
+        "group_targets",
+        "priority",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "seed",
+    )
+    again = Batch.objects.create(
+        name=name,
+        state=Batch.State.OPEN,
+        repeat_of=batch,
+        evaluation=batch.kind == Batch.Kind.RANKING,
+        created_by=actor,
+        **{field: getattr(batch, field) for field in same},
+    )
+    again.endpoints.set(endpoints)
+    for old in chosen:
+        item = BatchItem.objects.create(
+            batch=again, prompt_id=old.prompt_id, k=old.k, state=BatchItem.State.FILLED, note=old.note
+        )
+        for completion in old.completions.order_by("id"):
+            provenance = list(completion.provenance.order_by("id"))
+            completion.pk, completion.item = uuid.uuid4(), item
+            completion.save(force_insert=True)
+            for source in provenance:
+                source.pk, source.completion = None, completion
+                source.save(force_insert=True)
+    record(actor=actor, action="batch.repeated", subject=batch, repeat=again.pk, items=len(chosen))
+    return again
+
+
+def _check_numbers(*, overlap: int, priority: int, temperature: float, top_p: float, max_tokens: int) -> None:
+    if not 1 <= overlap <= 100:
+        raise Refusal(f"The overlap is {overlap}; from 1 to 100 labelers can answer the same task.")
+    if not -1000 <= priority <= 1000:
+        raise Refusal(f"The priority is {priority}; it goes from -1000 to 1000, higher ones are served first.")
+    if not 0 <= temperature <= 2:
+        raise Refusal(f"The temperature is {temperature}; it goes from 0 (always the likeliest token) to 2.")
+    if not 0 < top_p <= 1:
+        raise Refusal(f"Top-p is {top_p}; it is a share above 0 and up to 1.")
+    if not 1 <= max_tokens <= 4096:
+        raise Refusal(f"The longest completion is {max_tokens} tokens; it goes from 1 to 4096.")
+
+
+def _check_endpoints(
+    endpoints: list[Endpoint], weights: dict[int, float], *, temperature: float, evaluation: bool
+) -> None:
+    """Refusal where these endpoints cannot give each K completions that differ, or an even number each."""
+    if not endpoints:
+        raise Refusal("A ranking batch needs an endpoint to sample from; add one under Endpoints.")
+    for endpoint in endpoints:
+        if not endpoint.active:
+            raise Refusal(f"Endpoint {endpoint.name} is switched off; switch it on or choose another.")
+    count = len(endpoints)
+    for number in weights:
+        if number < count:
+            raise Refusal(f"K is {number}, with {count} endpoints: each must give at least one completion.")
+        if evaluation and number % count:
+            raise Refusal(
+                f"K is {number}, which cannot be split evenly over {count} endpoints; an evaluation asks as much of "
+                "each, or the comparison would lean to one side."
+            )
+        if temperature == 0 and number > count:
+            raise Refusal(
+                "At temperature 0 an endpoint always writes the same completion; raise the temperature, or ask for one "
+                "completion of each endpoint."
+            )
+
+
+def check_name(name: str, *, what: str) -> None:
+    """Refusal where `name` could not stand in a list, an address or a command line."""
+    check_text(name, where="the name")
+    if not NAME.fullmatch(name):
+        raise Refusal(
+            f"{what} is called by 1 to 100 characters on one line, without a slash and without spaces at either end."
+        )
+
+
+def start_sampling(*, batch: Batch, actor: User | None) -> Job:
+    """Queue the job that fills the batch and opens its tasks. One at a time for a batch."""
+    return background.enqueue(
+        kind="sample_batch",
+        arguments={"batch": batch.pk},
+        key=f"sample:{batch.pk}",
+        created_by=actor,
+        max_attempts=ATTEMPTS,
+    )
+
+
+def fill_batch(
+    *,
+    batch: Batch,
+    beat: Callable[..., None],
+    stored: Callable[[], None] | None = None,
+) -> dict:
+    """Sample every waiting item of the batch; counts by state, when no item waits any more.
+
+    Each item is stored in a transaction of its own, so that what is done stays done: killed or cancelled, it goes on
+    where it was. `beat(done=, total=, note=)` is told of progress and may raise to end it; `stored` is called now and
+    then after items were stored. Raises TryLater when an endpoint does not answer, Refusal when one is switched off or
+    the batch is closed, also while this runs.
+    """
+    endpoints = list(batch.endpoints.order_by("id"))
+    waiting = BatchItem.objects.filter(batch=batch, state=BatchItem.State.WAITING)
+    total = batch.items.count()
+    done = total - waiting.count()
+    beat(done=done, total=total, note=f"sampling for {batch.name}")
+    if done < total:
+        for endpoint in endpoints:
+            if not endpoint.active:
+                raise Refusal(f"Endpoint {endpoint.name} is switched off; switch it on, then start the batch again.")
+        clients = {endpoint.pk: drawing.client_for(endpoint) for endpoint in endpoints}
+        told = time.monotonic()
+
+        def look() -> None:
+            beat(done=done, total=total)
+            if Batch.objects.filter(pk=batch.pk, state=Batch.State.CLOSED).exists():
+                raise Refusal(f"{batch.name} is closed; reopen it, then let the rest be sampled.")
+
+        look()
+        try:
+            for _item in _draw_all(batch, endpoints, clients, beat=look):
+                done += 1
+                if stored and time.monotonic() - told > TELL_EVERY:
+                    stored()
+                    told = time.monotonic()
+        finally:
+            for client in clients.values():
+                client.close()
+    states = dict(batch.items.order_by().values_list("state").annotate(Count("pk")))
+    Batch.objects.filter(pk=batch.pk, state=Batch.State.SAMPLING).update(state=Batch.State.OPEN)
+    batch.refresh_from_db()
+    if stored:
+        stored()
+    beat(done=total, total=total)
+    return {"items": total, "filled": states.get("filled", 0), "failed": states.get("failed", 0)}
+
+
+def _draw_all(
+    batch: Batch, endpoints: list[Endpoint], clients: dict[int, ModelClient], *, beat: Callable[[], None]
+) -> Iterator[BatchItem]:
+    """Items, each after it was stored. A few requests run ahead in threads; rows are touched by this thread alone."""
+    items = _waiting_items(batch)
+    running: dict[Future, BatchItem] = {}
+    trouble: str | None = None
+    pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="sampling")
+    try:
+        while True:
+            while trouble is None and len(running) < IN_FLIGHT and (item := next(items, None)):
+                if item.prompt.state != Prompt.State.ACCEPTED:
+                    fail_item(item=item, error=f"The prompt is {item.prompt.state} now and is not sent to a model.")
+                    yield item
+                    continue
+                running[pool.submit(drawing.draw, wish_of(batch, item, endpoints), clients)] = item
+            if not running:
+                break
+            ready, _ = wait(running, timeout=BEAT_EVERY, return_when=FIRST_COMPLETED)
+            beat()
+            for future in ready:
+                item = running.pop(future)
+                try:
+                    store_samples(item=item, batch=batch, endpoints=endpoints, drawn=future.result())
+                except ModelRefused as refused:
+                    if refused.status in (401, 403, 404):
+                        # Not this prompt's fault: the next one would fare no better.
+                        trouble = str(refused)
+                        continue
+                    fail_item(item=item, error=f"The model server refused: {refused}")
+                except ModelUnavailable as error:
+                    # What other requests bring is kept; then the whole waits for the server.
+                    trouble = str(error)
+                    continue
+                yield item
+    finally:
+        # Requests under way end by themselves or by their time-out.
+        pool.shutdown(wait=True, cancel_futures=True)
+    if trouble is not None:
+        raise TryLater(f"{trouble} What was sampled is kept; sampling goes on from there.")
+
+
+def _waiting_items(batch: Batch) -> Iterator[BatchItem]:
+    """Waiting items by id, read in parts so that no cursor stays open over the requests."""
+    last = 0
+    while True:
+        waiting = BatchItem.objects.filter(batch=batch, state=BatchItem.State.WAITING, pk__gt=last)
+        part = list(waiting.select_related("prompt").order_by("pk")[:CHUNK])
+        if not part:
+            return
+        yield from part
+        last = part[-1].pk
+
+
+def wish_of(batch: Batch, item: BatchItem, endpoints: list[Endpoint]) -> drawing.Wish:
+    """What is asked of the endpoints for one item; the same whenever it is asked."""
+    sha256 = item.prompt.text_sha256
+    shares = choosing.share_out(item.k, len(endpoints), seed=batch.seed, prompt_sha256=sha256)
+    return drawing.Wish(
+        messages=item.prompt.messages,
+        prompt_sha256=sha256,
+        shares=tuple((endpoint, share) for endpoint, share in zip(endpoints, shares, strict=True) if share),
+        temperature=batch.temperature,
+        top_p=batch.top_p,
+        max_tokens=batch.max_tokens,
+        seed=batch.seed,
+        evaluation=batch.evaluation,
+    )
+
+
+def store_samples(*, item: BatchItem, batch: Batch, endpoints: list[Endpoint], drawn: drawing.Drawn) -> bool:
+    """Keep what was drawn: each text once, each sample's provenance. False where another worker was first.
+
+    An item that cannot be ranked (fewer than two texts, or in an evaluation a model without any) fails with a reason.
+    """
+    texts = list(dict.fromkeys(sample.text for sample in drawn.samples))
+    silent = {endpoint.name for endpoint in endpoints} - {sample.endpoint.name for sample in drawn.samples}
+    if len(texts) < 2:
+        return fail_item(
+            item=item,
+            error=f"Only {len(texts)} different completion{'' if len(texts) == 1 else 's'} came of "
+            f"{len(drawn.samples) + drawn.unusable} samples ({drawn.unusable} empty or unreadable); a ranking needs 2. "
+            "Raise the temperature or the longest length.",
+        )
+    if batch.evaluation and silent:
+        return fail_item(
+            item=item, error=f"No usable completion came of {', '.join(sorted(silent))}; nothing can be compared."
+        )
+    with transaction.atomic(durable=True):
+        # The lock decides between two workers that sampled the same item.
+        locked = BatchItem.objects.select_for_update().get(pk=item.pk)
+        if locked.state != BatchItem.State.WAITING:
+            return False
+        completions = {
+            text: Completion(item=item, text=text, text_sha256=hashlib.sha256(text.encode()).hexdigest())
+            for text in texts
+        }
+        Completion.objects.bulk_create(completions.values())
+        Provenance.objects.bulk_create(
+            Provenance(
+                completion=completions[sample.text],
+                endpoint=sample.endpoint,
+                model=sample.endpoint.model,
+                seed=sample.seed,
+                parameters=sample.parameters,
+                finish_reason=sample.finish_reason[:20],
+                tokens=sample.tokens or None,
+                logprob=sample.logprob,
+            )
+            for sample in drawn.samples
+        )
+        item.state, item.error, item.note = BatchItem.State.FILLED, "", merge_note(item.k, len(texts), drawn)
+        item.save(update_fields=["state", "error", "note"])
+    return True
+
+
+def merge_note(k: int, differ: int, drawn: drawing.Drawn) -> str:
+    """What happened beyond K samples that all differ; empty when nothing did."""
+    merged = len(drawn.samples) - differ
+    parts = []
+    if merged:
+        parts.append(f"{merged} came out the same as another and {'was' if merged == 1 else 'were'} merged")
+    if drawn.unusable:
+        parts.append(f"{drawn.unusable} empty or unreadable left out")
+    if differ != k:
+        parts.insert(0, f"{k} wanted, {differ} differ")
+    return "; ".join(parts)
+
+
+def fail_item(*, item: BatchItem, error: str) -> bool:
+    """Note that an item will not be filled, unless another worker filled it."""
+    error = error.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:500]
+    waiting = BatchItem.objects.filter(pk=item.pk, state=BatchItem.State.WAITING)
+    return bool(waiting.update(state=BatchItem.State.FAILED, error=error))
+
+
+def retry_failed(*, batch: Batch, actor: User | None) -> Job:
+    """Let failed items wait again and queue the sampling; refused where none failed."""
+    with transaction.atomic(durable=True):
+        failed = BatchItem.objects.filter(batch=batch, state=BatchItem.State.FAILED)
+        count = failed.update(state=BatchItem.State.WAITING, error="")
+        if not count:
+            raise Refusal(f"No prompt of {batch.name} failed; there is nothing to try again.")
+        record(actor=actor, action="batch.retried", subject=batch, items=count)
+        return start_sampling(batch=batch, actor=actor)
+
+
+def get_endpoint(endpoint_id: int | str) -> Endpoint:
+    """NotFound for an unknown id."""
+    return _get(Endpoint, endpoint_id, "endpoint")
+
+
+def get_batch(batch_id: int | str) -> Batch:
+    """NotFound for an unknown id."""
+    return _get(Batch, batch_id, "batch")
+
+
+def _get(model, key: int | str, what: str):
+    try:
+        number = int(key)
+    except (TypeError, ValueError):
+        number = 0
+    found = model.objects.filter(pk=number).first() if 0 < number < 2**63 else None
+    if found is None:
+        raise NotFound(f"There is no {what} with this id.")
+    return found
