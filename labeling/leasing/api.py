@@ -1,0 +1,347 @@
+"""Tasks over HTTP. The id in these addresses is the lease's: a labeler's own handle on a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from labeling.api import IsLabeler, json_response, object_body
+from labeling.forms.queries import default_definition
+from labeling.leasing import queries, services
+from labeling.leasing.answers import REASON_CHARACTERS, check_key
+from labeling.leasing.kinds import KINDS, kind_of
+from labeling.leasing.models import Lease
+from labeling.people.models import User
+from labeling.people.queries import team_settings
+from labeling.refusals import Refusal
+from labeling.sampling.models import Batch
+
+# Schemas for OpenAPI alone; what is accepted is decided by the services.
+WHOLE = {"type": "integer"}
+TEXT = {"type": "string"}
+UUID = {"type": "string", "format": "uuid"}
+TIME = {"type": "string", "format": "date-time"}
+
+
+def described(properties: dict, required: tuple[str, ...] = ()) -> dict:
+    return {"type": "object", "properties": properties, "required": list(required or properties)}
+
+
+CLOCK = {
+    "state": {"enum": [str(state) for state in Lease.State]},
+    "expires_at": TIME,
+    "seconds_left": WHOLE,
+    "grace_seconds": WHOLE,
+}
+TASK = described(
+    {
+        "id": UUID,
+        "kind": {"enum": ["ranking", "demonstration"]},
+        **CLOCK,
+        "revision": WHOLE,
+        "replaces": {**UUID, "nullable": True},
+        "idempotency_key": TEXT,
+        "messages": {"type": "array", "items": described({"role": TEXT, "content": TEXT})},
+        "completions": {"type": "array", "items": described({"id": UUID, "text": TEXT})},
+        "order_ranked": {"type": "array", "items": UUID},
+        "form": {
+            **described({"id": WHOLE, "number": WHOLE, "definition": {"type": "object"}}),
+            "nullable": True,
+        },
+        "draft": {"type": "object", "nullable": True},
+        "draft_version": WHOLE,
+        "answer": {"type": "object", "nullable": True},
+        "urls": {"type": "object", "additionalProperties": TEXT},
+        "idle_seconds": WHOLE,
+        "categories": {"type": "array", "items": TEXT},
+        "guideline": {**described({"id": WHOLE, "title": TEXT}), "nullable": True},
+    }
+)
+HEAD = {
+    "revision": WHOLE,
+    "replaces": {**UUID, "nullable": True},
+    "reason": {**TEXT, "maxLength": REASON_CHARACTERS, "description": "why, where it corrects an answer"},
+    "active_seconds": WHOLE,
+}
+SAID = {"flags": {"type": "array", "items": TEXT}, "values": {"type": "object"}}
+JUDGMENT = described(
+    {
+        "id": UUID,
+        "rank": {"type": "integer", "minimum": 1, "maximum": 26, "nullable": True},
+        "rating": {"type": "integer", "minimum": 1, "maximum": 7, "nullable": True},
+        **SAID,
+    },
+    required=("id",),
+)
+RANKING = described(
+    {
+        **HEAD,
+        "outcome": {"enum": ["ranked", "all_bad", "cannot_rank"]},
+        "completions": {"type": "array", "items": JUDGMENT},
+        "strength": {"type": "integer", "minimum": 1, "maximum": 9, "nullable": True},
+        "same": {"type": "array", "items": {"type": "array", "items": UUID}},
+        "by_ratings": {"type": "boolean"},
+        "prompt": described(SAID, required=()),
+        "note": TEXT,
+    },
+    required=("completions",),
+)
+DEMONSTRATION = described({**HEAD, "text": TEXT}, required=("text",))
+ANSWER = described({"id": UUID, "revision": WHOLE, "surplus": {"type": "boolean"}, "created_at": TIME})
+NEXT = {**TASK, "nullable": True}
+ANSWER_AND_NEXT = described({**ANSWER["properties"], "next": NEXT}, required=tuple(ANSWER["properties"]))
+AHEAD = OpenApiParameter("ahead", bool, description="1: the answer carries the `next` task, begun, or null.")
+REFUSAL = described({"error": described({"code": TEXT, "message": TEXT})})
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="Chosen by the caller for this one answer, and the same on every retry.",
+)
+
+
+def sent(schema: dict) -> dict:
+    return {"application/json": schema}
+
+
+def answers(**by_status: dict | str) -> dict:
+    """OpenAPI responses from `s200=schema` or `s404="When"`; every refusal has one shape."""
+    return {
+        int(name[1:]): OpenApiResponse(REFUSAL, description=schema) if isinstance(schema, str) else schema
+        for name, schema in by_status.items()
+    }
+
+
+def task_body(lease: Lease) -> dict:
+    """A task as its labeler may see it: no model, no seed, no endpoint, no batch, nobody else's answer."""
+    kind = kind_of(lease)
+    given = kind.answers(lease) if lease.state == Lease.State.SUBMITTED else []
+    latest = given[-1] if given else None
+    revision = latest.revision + 1 if latest else 1
+    return {
+        "id": str(lease.pk),
+        "kind": lease.task.kind,
+        **clock_body(lease),
+        "revision": revision,
+        "replaces": str(latest.pk) if latest else None,
+        "idempotency_key": f"{lease.pk}:{revision}",
+        "messages": lease.task.item.prompt.messages,
+        "completions": queries.completions_shown(lease),
+        "order_ranked": lease.order_ranked,
+        "form": form_body(lease),
+        "draft": lease.draft if lease.draft_version and not latest else None,
+        "draft_version": lease.draft_version,
+        "answer": kind.content(latest) if latest else None,
+        "urls": urls_of(lease),
+        "idle_seconds": team_settings().idle_seconds,
+        "categories": lease.task.item.prompt.categories,
+        "guideline": {"id": lease.guideline.number, "title": lease.guideline.title} if lease.guideline else None,
+    }
+
+
+def form_body(lease: Lease) -> dict | None:
+    """What is asked of the completions, where anything is: the default where the lease names no version."""
+    if lease.task.kind != Batch.Kind.RANKING:
+        return None
+    version = lease.form_version
+    if version is None:
+        return {"id": None, "number": None, "definition": default_definition()}
+    return {"id": version.pk, "number": version.number, "definition": version.definition}
+
+
+def urls_of(lease: Lease) -> dict[str, str]:
+    """Where the page of a task sends what, so that it can show the next task in its own place."""
+    task = reverse("api:task", kwargs={"lease_id": lease.pk})
+    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question")
+    return {**{name: f"{task}{name}/" for name in actions}, "page": reverse("task", kwargs={"lease_id": lease.pk})}
+
+
+def next_body(labeler: User) -> dict | None:
+    """The next task, begun, for who has just answered one; None where nothing waits or something stands before it."""
+    try:
+        lease = services.grant_lease(labeler=labeler)
+    except Refusal:
+        return None
+    return task_body(lease) if lease else None
+
+
+def clock_body(lease: Lease) -> dict:
+    left, grace = queries.seconds_left(lease)
+    return {
+        "state": lease.state,
+        "expires_at": lease.expires_at.isoformat(),
+        "seconds_left": left,
+        "grace_seconds": grace,
+    }
+
+
+class TaskView(APIView):
+    permission_classes = [IsLabeler]
+    # Whether `answer`, of the three views that `lean` serves, looks at the body.
+    reads = False
+
+    @staticmethod
+    def clock(request, lease_id: str, **more: object) -> Response:
+        lease = queries.get_lease(lease_id=lease_id, labeler=request.user)
+        return Response({**clock_body(lease), **more})
+
+    @staticmethod
+    def granted(lease: Lease | None) -> HttpResponse:
+        return HttpResponse(status=204) if lease is None else json_response(task_body(lease))
+
+
+class NextTask(TaskView):
+    @extend_schema(
+        operation_id="tasks_next",
+        request=None,
+        responses=answers(s200=TASK, s403="Not for this role", s204="Nothing waits for you"),
+    )
+    def post(self, request) -> HttpResponse:
+        """Take the next task: the one you hold, else the one fetched ahead, else one of yours that ran out, else a new
+        one."""
+        return self.answer(request, request.user, {})
+
+    @classmethod
+    def answer(cls, request, user: User, data: Any) -> HttpResponse:
+        return cls.granted(services.grant_lease(labeler=user))
+
+
+class AheadTask(TaskView):
+    @extend_schema(
+        operation_id="tasks_ahead",
+        request=None,
+        responses=answers(s200=TASK, s403="Not for this role", s204="Nothing waits, or no task is open"),
+    )
+    def post(self, request) -> HttpResponse:
+        """Reserve the task behind the one you hold. It goes back unless it is begun or the open one shows life."""
+        return self.answer(request, request.user, {})
+
+    @classmethod
+    def answer(cls, request, user: User, data: Any) -> HttpResponse:
+        return cls.granted(services.fetch_ahead(labeler=user))
+
+
+class OneTask(TaskView):
+    @extend_schema(operation_id="task", responses=answers(s200=TASK, s404="No task of yours"))
+    def get(self, request, lease_id: str) -> Response:
+        """One of your own tasks, with your draft or your answer."""
+        return Response(task_body(queries.get_lease(lease_id=lease_id, labeler=request.user)))
+
+
+class Submit(TaskView):
+    reads = True
+
+    @extend_schema(
+        operation_id="task_submit",
+        parameters=[KEY, AHEAD],
+        request=sent({"oneOf": [RANKING, DEMONSTRATION]}),
+        responses=answers(
+            s201=ANSWER_AND_NEXT,
+            s200=ANSWER_AND_NEXT,
+            s400="The answer is not complete, or not one",
+            s404="No task of yours",
+            s409="The key was used for another answer, there is an answer that `replaces` does not name, or it is too "
+            "old to be corrected",
+        ),
+    )
+    def post(self, request, lease_id: str) -> HttpResponse:
+        """Answer a task, or correct your answer. 201 when it is new, 200 with the first answer for a repeat."""
+        return self.answer(request, request.user, request.data, lease_id)
+
+    @classmethod
+    def answer(cls, request, user: User, data: Any, lease_id: str) -> HttpResponse:
+        kind = KINDS[queries.kind_of_task(lease_id=lease_id, labeler=user)]
+        answer, created = kind.submit(
+            lease_id=lease_id,
+            labeler=user,
+            answer=object_body(data),
+            idempotency_key=check_key(request.headers.get("Idempotency-Key")),
+        )
+        body = {
+            "id": str(answer.pk),
+            "revision": answer.revision,
+            "surplus": answer.surplus,
+            "created_at": answer.created_at.isoformat(),
+        }
+        if request.GET.get("ahead") == "1":
+            # Only after the answer is safe: whatever becomes of the next task, this one is acknowledged.
+            body["next"] = next_body(user)
+        return json_response(body, status=201 if created else 200)
+
+
+class Skip(TaskView):
+    @extend_schema(
+        operation_id="task_skip",
+        request=sent(described({"reason": {**TEXT, "maxLength": REASON_CHARACTERS}})),
+        responses=answers(s200=described(CLOCK), s400="No reason", s404="No task of yours", s409="Answered already"),
+    )
+    def post(self, request, lease_id: str) -> Response:
+        """Leave a task for good, and say why."""
+        reason = object_body(request.data).get("reason")
+        services.skip_lease(lease_id=lease_id, labeler=request.user, reason=reason)
+        return self.clock(request, lease_id)
+
+
+class Heartbeat(TaskView):
+    @extend_schema(
+        operation_id="task_heartbeat",
+        request=None,
+        responses=answers(s200=described(CLOCK), s404="No task of yours", s409="Its place is gone, or it is answered"),
+    )
+    def post(self, request, lease_id: str) -> Response:
+        """Keep your place at a task. One that ran out is taken again if it is free."""
+        services.renew_lease(lease_id=lease_id, labeler=request.user)
+        return self.clock(request, lease_id)
+
+
+class Begin(TaskView):
+    @extend_schema(
+        operation_id="task_begin",
+        request=None,
+        responses=answers(s200=described(CLOCK), s404="No task of yours", s409="Another is open, or its place is gone"),
+    )
+    def post(self, request, lease_id: str) -> Response:
+        """Begin the task that was fetched ahead: its clock starts. Beginning twice is beginning once."""
+        services.renew_lease(lease_id=lease_id, labeler=request.user)
+        return self.clock(request, lease_id)
+
+
+class Draft(TaskView):
+    @extend_schema(
+        operation_id="task_draft",
+        request=sent(described({"version": {"type": "integer", "minimum": 1}, "draft": {"type": "object"}})),
+        responses=answers(
+            s200=described({**CLOCK, "saved": {"type": "boolean"}, "draft_version": WHOLE}),
+            s404="No task of yours",
+            s409="Answered or skipped already",
+        ),
+    )
+    def post(self, request, lease_id: str) -> Response:
+        """Save work in progress. A draft with the number of the stored one, or an older one, is not kept."""
+        body = object_body(request.data)
+        lease, saved = services.save_draft(
+            lease_id=lease_id, labeler=request.user, draft=body.get("draft"), version=body.get("version")
+        )
+        return self.clock(request, lease_id, saved=saved, draft_version=lease.draft_version)
+
+    @extend_schema(exclude=True)
+    def put(self, request, lease_id: str) -> Response:
+        return self.post(request, lease_id)
+
+
+class GiveBack(TaskView):
+    @extend_schema(
+        operation_id="task_return",
+        request=None,
+        responses=answers(s200=described(CLOCK), s404="No task of yours", s409="Answered or skipped already"),
+    )
+    def post(self, request, lease_id: str) -> Response:
+        """Free your place and keep your draft; the task comes back to you first."""
+        services.return_lease(lease_id=lease_id, labeler=request.user)
+        return self.clock(request, lease_id)

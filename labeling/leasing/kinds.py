@@ -1,0 +1,46 @@
+"""What a feature gives so that its kind of task can be worked on: leasing seats people, and knows no kind of answer.
+
+Rankings and demonstrations register themselves in their urls.py, which Django reads before the first request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Model
+from django.http import QueryDict
+
+from labeling.leasing.models import Lease
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of task. Everything here speaks of the labeler's own lease and own answers alone."""
+
+    # (lease_id, labeler, answer, idempotency_key) -> (the answer's row, whether it is new)
+    submit: Callable[..., tuple[Any, bool]]
+    # The labeler's answers to a lease, oldest revision first.
+    answers: Callable[[Lease], list[Model]]
+    # What such an answer said, in the shape of the submit body.
+    content: Callable[[Any], dict]
+    # A form's fields as a submit body.
+    read_form: Callable[[QueryDict, Lease], dict]
+    # What the page of a task, and that of an answer, need beyond what all have.
+    context: Callable[[Lease], dict]
+    task_template: str
+    answer_template: str
+    # What the page of one answer needs besides.
+    answer_context: Callable[[Any], dict] = lambda answer: {}
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register(name: str, kind: Kind) -> None:
+    KINDS[name] = kind
+
+
+def kind_of(lease: Lease) -> Kind:
+    return KINDS[lease.task.kind]

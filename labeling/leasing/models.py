@@ -1,0 +1,155 @@
+"""Tasks, the seats in them, and the leases by which labelers sit."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Coalesce, Now
+
+from labeling.forms.models import FormVersion
+from labeling.guidelines.models import Guideline
+from labeling.people.models import User
+from labeling.sampling.models import Batch, BatchItem
+
+
+class Task(models.Model):
+    """What a labeler sees: one prompt with its K completions (or none, to be answered by hand)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.OneToOneField(BatchItem, on_delete=models.PROTECT, related_name="task")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks")
+    kind = models.CharField(max_length=15, choices=Batch.Kind)
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class Seat(models.Model):
+    """One of the `overlap` places at a task. Taken and freed by changing `state` under its row lock."""
+
+    class State(models.TextChoices):
+        FREE = "free"
+        TAKEN = "taken"
+        FILLED = "filled"
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="seats")
+    # The task's: the queue of a batch is one index.
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="seats")
+    number = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=6, choices=State, default=State.FREE)
+    # Where it stands in the queue since it was freed, a number after all that were given then; before, its id.
+    freed = models.BigIntegerField(null=True)
+    groups = ArrayField(models.CharField(max_length=12, choices=User.Group), default=list)
+    # The prompt's: who opted out of one of these is not offered the seat.
+    categories = ArrayField(models.CharField(max_length=20), default=list, db_default=[])
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["task", "number"], name="seat_number_once_per_task"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["free", "taken", "filled"]), name="seat_state_is_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "batch", Coalesce("freed", "id"), condition=models.Q(state="free"), name="seat_queue_of_batch"
+            ),
+        ]
+
+
+class Lease(models.Model):
+    """One labeler's hold on a task: one row for ever, whatever becomes of it."""
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        # Fetched ahead: it has its seat behind the open one, and has not been begun.
+        AHEAD = "ahead"
+        SUBMITTED = "submitted"
+        EXPIRED = "expired"
+        SKIPPED = "skipped"
+        RETURNED = "returned"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    # Unique constraints below begin with the task, an index with the labeler: no index more for either.
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="leases", db_index=False)
+    # Empty once the seat was freed; a late answer without one is surplus.
+    seat = models.ForeignKey(Seat, null=True, on_delete=models.PROTECT, related_name="leases")
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="leases", db_index=False
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    # Completion ids in the order drawn for this labeler.
+    order_shown = models.JSONField(default=list)
+    # Drawn once more for the second step, in which they are ranked.
+    order_ranked = models.JSONField(default=list)
+    # What is asked: the newest version of the batch's form when the task was handed out. None where nothing is ranked.
+    form_version = models.ForeignKey(FormVersion, null=True, on_delete=models.PROTECT, related_name="leases")
+    # The guidelines that held when it was granted; empty before there were any.
+    guideline = models.ForeignKey(Guideline, null=True, on_delete=models.PROTECT, related_name="leases")
+    granted_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    skip_reason = models.CharField(max_length=300, blank=True)
+    draft = models.JSONField(default=dict)
+    # Drafts carry a number from the browser: an older one never replaces a newer one.
+    draft_version = models.PositiveBigIntegerField(default=0)
+    draft_at = models.DateTimeField(null=True)
+    active_seconds = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["seat"], condition=models.Q(state__in=["open", "ahead"]), name="lease_one_open_per_seat"
+            ),
+            models.UniqueConstraint(
+                fields=["seat"], condition=models.Q(state="submitted"), name="lease_one_submitted_per_seat"
+            ),
+            models.UniqueConstraint(fields=["task", "labeler"], name="lease_once_per_task_and_labeler"),
+            models.UniqueConstraint(
+                fields=["labeler"], condition=models.Q(state="open"), name="lease_one_open_per_labeler"
+            ),
+            models.UniqueConstraint(
+                fields=["labeler"], condition=models.Q(state="ahead"), name="lease_one_ahead_per_labeler"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["open", "ahead", "submitted", "expired", "skipped", "returned"]),
+                name="lease_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["open", "ahead"]) | models.Q(seat__isnull=False),
+                name="lease_open_has_seat",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"], condition=models.Q(state__in=["open", "ahead"]), name="lease_open_by_expiry"
+            ),
+            # A grant looks for unfinished work of one labeler, who may have done thousands.
+            models.Index(
+                fields=["labeler"], condition=models.Q(state__in=["expired", "returned"]), name="lease_left_of_labeler"
+            ),
+            models.Index(fields=["labeler", "-granted_at"]),
+            # What somebody answered today, and their time at it, without a look at the rows.
+            models.Index(
+                fields=["labeler", "ended_at"],
+                include=["active_seconds"],
+                condition=models.Q(state="submitted"),
+                name="lease_answered_by_labeler",
+            ),
+        ]
+
+
+class QueuePosition(models.Model):
+    """How far along the queue of a batch a labeler is: what stands before was theirs, or was not for them.
+
+    Spares a grant the walk past all that its labeler has done. Never decides anything: where it shows nothing, the
+    whole queue is looked at.
+    """
+
+    labeler = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="queue_positions")
+    batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="queue_positions")
+    place = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["labeler", "batch"], name="queue_position_once_per_labeler_and_batch"),
+        ]

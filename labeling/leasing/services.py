@@ -1,0 +1,882 @@
+"""Seat labelers at tasks, keep their place while they work, and free it when they leave.
+
+Locks are always taken in this order, so that no two of these transactions wait for each other: the labeler's row, the
+labeler's own lease, the one fetched ahead behind it, then seats. Leases of other labelers are only ever locked with
+SKIP LOCKED. Time is the database's.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models import NOT_PROVIDED, Case, Count, Exists, ExpressionWrapper, F, OuterRef, QuerySet, Value, When
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Now
+
+from labeling.audit.services import record
+from labeling.forms.built_in import DEFAULT as DEFAULT_FORM
+from labeling.forms.queries import newest_version
+from labeling.intake.models import Prompt
+from labeling.leasing.answers import REASON_CHARACTERS, BadAnswer, Head, whole_number
+from labeling.leasing.gates import check_gates
+from labeling.leasing.models import Lease, Seat, Task
+from labeling.people.models import User
+from labeling.people.queries import team_settings
+from labeling.refusals import Conflict, NotAllowed, NotFound, Refusal
+from labeling.rows import Prepared, first_row
+from labeling.sampling.choosing import K_OF_ORDER
+from labeling.sampling.models import Batch, BatchItem
+from training.formats import canonical_json
+
+# Order drawn for each labeler; nobody can guess or steer it.
+SYSTEM_RANDOM = random.SystemRandom()
+OPEN_AT_ONCE = 1000  # items a transaction of `open_tasks`
+EXPIRE_AT_ONCE = 100  # leases closed by one grant; the sweep takes the rest
+DRAFT_BYTES = 500_000
+# These have a seat.
+HELD = (Lease.State.OPEN, Lease.State.AHEAD)
+# Still the labeler's own work, without a seat.
+LEFT = (Lease.State.EXPIRED, Lease.State.RETURNED)
+# A freed seat goes behind all there are: no labeler who may still take it has passed that place.
+FREED = {
+    "state": Seat.State.FREE,
+    "freed": RawSQL("nextval(pg_get_serial_sequence('labeling_seat', 'id'))", []),
+}
+
+
+NO_SUCH_TASK = "You hold no task with this id; take the next one from your queue."
+
+
+class LeaseExpired(Conflict):
+    """The time ran out and somebody else has the seat. What was written is not lost."""
+
+    code = "lease_expired"
+
+
+class LeaseEnded(Conflict):
+    """The labeler ended this lease: by an answer, or by skipping."""
+
+    code = "lease_ended"
+
+
+class CorrectionClosed(Conflict):
+    """The answer is older than the team takes corrections for."""
+
+    code = "correction_closed"
+
+
+class AnsweredAlready(Conflict):
+    """There is an answer, and this is neither a repeat of it nor a correction that names it."""
+
+    code = "answered_already"
+
+
+# Opening and closing tasks
+
+
+def open_tasks(*, batch: Batch) -> int:
+    """Open tasks and seats for the filled items of `batch` that have none yet; how many. Can run any number of times.
+
+    Items with fewer completions than the form's order takes (two to rank, just two for a pair), and those whose prompt
+    was held or dropped since, are left alone.
+    """
+    opened = 0
+    while count := _open_some(batch.pk):
+        opened += count
+    return opened
+
+
+@transaction.atomic(durable=True)
+def _open_some(batch_id: int) -> int:
+    # The batch's row lock lets one caller at a time look for items without a task.
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
+    items = BatchItem.objects.filter(
+        batch=batch, state=BatchItem.State.FILLED, task=None, prompt__state=Prompt.State.ACCEPTED
+    )
+    if batch.kind == Batch.Kind.RANKING:
+        least, most = K_OF_ORDER[newest_version(batch.form_id).definition["order"]]
+        items = items.annotate(found=Count("completions")).filter(found__gte=least, found__lte=most)
+    waiting = items.select_related("prompt").order_by("id")[:OPEN_AT_ONCE]
+    tasks = Task.objects.bulk_create(Task(item=item, batch=batch, kind=batch.kind) for item in waiting)
+    groups = seat_groups(batch)
+    Seat.objects.bulk_create(
+        Seat(task=task, batch=batch, number=number, groups=groups[number], categories=task.item.prompt.categories)
+        for task in tasks
+        for number in range(batch.overlap)
+    )
+    return len(tasks)
+
+
+def seat_groups(batch: Batch) -> list[list[str]]:
+    """Who may take each of the `overlap` seats at a task of `batch`: any of its groups, or one where it has targets."""
+    if not batch.group_targets:
+        return [batch.groups] * batch.overlap
+    return [[group] for group, wanted in batch.group_targets.items() for _ in range(wanted)]
+
+
+@transaction.atomic(durable=True)
+def close_batch(*, batch: Batch, actor: User | None) -> None:
+    """Offer nobody another seat of `batch`. Who sits at a task may finish it."""
+    _change_batch(batch, actor, "batch.closed", state=Batch.State.CLOSED)
+
+
+@transaction.atomic(durable=True)
+def reopen_batch(*, batch: Batch, actor: User | None) -> None:
+    """Offer the seats of `batch` again. Refusal for an imported one, which nobody serves."""
+    if batch.imported:
+        raise Refusal("This batch was brought in with its rankings; its tasks are not handed out.")
+    _change_batch(batch, actor, "batch.reopened", state=Batch.State.OPEN)
+
+
+@transaction.atomic(durable=True)
+def set_priority(*, batch: Batch, priority: int, actor: User | None) -> None:
+    """Tasks of higher priority are handed out first, at once. Between -32768 and 32767."""
+    number = whole_number(priority, where="The priority", low=-(2**15), high=2**15 - 1)
+    _change_batch(batch, actor, "batch.prioritised", priority=number)
+
+
+def _change_batch(batch: Batch, actor: User | None, action: str, **changes: object) -> None:
+    """One row, however many seats: the queue reads these columns of the batch itself."""
+    Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    Batch.objects.filter(pk=batch.pk).update(**changes)
+    record(actor=actor, action=action, subject=batch, **changes)
+    batch.refresh_from_db()
+
+
+def lock_seats(seats: QuerySet[Seat]) -> None:
+    """Lock many seats in one order everywhere: two updates of overlapping sets would else wait for each other."""
+    list(seats.order_by("id").select_for_update(of=("self",), no_key=True).values_list("id", flat=True))
+
+
+# Granting
+
+
+def grant_lease(*, labeler: User, rng: random.Random | None = None) -> Lease | None:
+    """The labeler's open lease, else the one fetched ahead, begun; else an own one that ran out and whose task has a
+    seat, else a new one, else None. As `loaded` gives it.
+
+    Before a new one leases that ran out are closed, whoever's they are. Raises NotAllowed for who may not work on
+    tasks, a Gate for who gets none at the moment.
+
+    `rng` draws the order in which a new lease shows its completions.
+    """
+    return _take_at_once(labeler, Lease.State.OPEN, rng) or _grant(labeler, rng)
+
+
+@transaction.atomic(durable=True)
+def _grant(labeler: User, rng: random.Random | None) -> Lease | None:
+    person = _lock_labeler(labeler)
+    guideline = check_gates(person)
+    lease = _own(person, Lease.State.OPEN)
+    if lease is not None:
+        _extend(lease)
+    elif lease := _own(person, Lease.State.AHEAD):
+        _begin(lease, guideline)
+    else:
+        return _take(person, Lease.State.OPEN, guideline, rng)
+    return loaded(person).get(pk=lease.pk)
+
+
+def fetch_ahead(*, labeler: User, rng: random.Random | None = None) -> Lease | None:
+    """The lease that waits behind the labeler's open one: the one there is, else as `grant_lease` finds one.
+
+    None where nothing waits, and where nothing is open that it could wait behind. It keeps its seat for AHEAD_SECONDS,
+    and again with every sign of life at the open one; `renew_lease` begins it. Raises what `grant_lease` raises.
+    """
+    return _take_at_once(labeler, Lease.State.AHEAD, rng) or _fetch_ahead(labeler, rng)
+
+
+@transaction.atomic(durable=True)
+def _fetch_ahead(labeler: User, rng: random.Random | None) -> Lease | None:
+    person = _lock_labeler(labeler)
+    guideline = check_gates(person)
+    if _own(person, Lease.State.OPEN) is None:
+        return None
+    lease = _own(person, Lease.State.AHEAD)
+    if lease is None:
+        return _take(person, Lease.State.AHEAD, guideline, rng)
+    _extend(lease)
+    return loaded(person).get(pk=lease.pk)
+
+
+def _own(person: User, state: str) -> Lease | None:
+    return person.leases.select_for_update(no_key=True).filter(state=state).first()
+
+
+def _take(person: User, state: str, guideline: int | None, rng: random.Random | None) -> Lease | None:
+    _close_expired(limit=EXPIRE_AT_ONCE)
+    again = _take_up_again(person, state, guideline)
+    return loaded(person).get(pk=again.pk) if again else _take_next(person, state, guideline, rng)
+
+
+def _lock_labeler(labeler: User) -> User:
+    """The person, whose grants from here to the commit wait for each other: two tabs get one lease."""
+    person = User.objects.select_for_update(no_key=True).get(pk=labeler.pk)
+    if not person.is_active:
+        raise NotAllowed("This account is switched off; ask an admin of your team.")
+    if person.role not in (User.Role.LABELER, User.Role.RESEARCHER):
+        raise NotAllowed(f"Tasks are for labelers and researchers; you are signed in as {person.role}.")
+    return person
+
+
+# An imported batch carries rankings from elsewhere: its seats are there, and nobody is offered one.
+SERVED = "batch.state <> 'closed' AND NOT batch.imported"
+
+
+def seats_for(person: User) -> QuerySet[Seat]:
+    """Free seats that `person` may be offered, in no order, for looking at one task's: `QUEUE` finds the next task."""
+    served = Seat.objects.exclude(batch__state=Batch.State.CLOSED).filter(batch__imported=False)
+    free = served.filter(state=Seat.State.FREE, groups__contains=[person.group])
+    return free.exclude(categories__overlap=person.opted_out) if person.opted_out else free
+
+
+# Who asks, if they may work. Their row is locked first, so that somebody who is being paused is given nothing; `guard`
+# may hold back more.
+PERSON = """
+    person AS MATERIALIZED (
+        SELECT person.id, person."group", person.opted_out
+        FROM labeling_user person
+        WHERE person.id = %(labeler)s AND person.is_active AND person.role IN ('labeler', 'researcher')
+            AND person.paused_at IS NULL {guard}
+    )
+"""
+# A prompt is shown to a labeler once in each kind of task. Unless the batch is a later round, which shows prompts
+# again knowingly, or a planned repeat: that is for who answered the same prompt in the batch it repeats.
+# Written so that the planner cannot turn it round, whatever it thinks of the tables: from the seat to the few tasks of
+# its prompt (OFFSET 0 keeps them apart), and from each by its few leases ("+ 0"), never by all those of the labeler.
+HAD = """
+    EXISTS (
+        SELECT FROM (
+            SELECT earlier.id
+            FROM labeling_task task
+            JOIN labeling_batchitem item ON item.id = task.item_id
+            JOIN labeling_batchitem other ON other.prompt_id = item.prompt_id
+            JOIN labeling_task earlier ON earlier.item_id = other.id AND earlier.kind = task.kind
+            WHERE task.id = seat.task_id AND {which}
+            OFFSET 0
+        ) earlier
+        WHERE (
+            SELECT {counts} FROM labeling_lease had
+            WHERE had.task_id = earlier.id AND had.labeler_id + 0 = %(labeler)s
+        )
+    )
+"""
+PLANNED = f"""
+    CASE
+        WHEN queue.repeat_of_id IS NOT NULL THEN
+            {HAD.format(which="other.batch_id = queue.repeat_of_id", counts="had.state = 'submitted'")}
+        WHEN queue.again THEN true
+        ELSE NOT {HAD.format(which="earlier.id <> task.id", counts="true")}
+    END
+"""
+# Free seats for a labeler in the order of the queue: batches by priority and age, in each the seats by their place,
+# beginning behind what the labeler has passed. The list of batches is made first and walked in its order; LATERAL
+# then steps down one index a batch, so that nothing here grows with what waits or with what was done.
+QUEUE = f"""
+    queue AS MATERIALIZED (
+        SELECT batch.id, batch.again, batch.repeat_of_id, coalesce(passed.place, 0) AS passed,
+            person."group", person.opted_out, row_number() OVER (ORDER BY batch.priority DESC, batch.id) AS turn
+        FROM person CROSS JOIN labeling_batch batch
+        LEFT JOIN labeling_queueposition passed
+            ON passed.batch_id = batch.id AND passed.labeler_id = %(labeler)s AND NOT %(anew)s
+        WHERE {SERVED} AND batch.groups @> ARRAY[person."group"]
+        ORDER BY batch.priority DESC, batch.id
+    ),
+    picked AS MATERIALIZED (
+        SELECT next.id, next.task_id, next.place, queue.id AS batch_id, queue.turn
+        FROM queue, LATERAL (
+            SELECT seat.id, seat.task_id, coalesce(seat.freed, seat.id) AS place
+            FROM labeling_seat seat
+            WHERE seat.batch_id = queue.id AND seat.state = 'free' AND coalesce(seat.freed, seat.id) > queue.passed
+                AND seat.groups @> ARRAY[queue."group"] AND NOT seat.categories && queue.opted_out
+                AND (
+                    SELECT true FROM labeling_lease known
+                    WHERE known.task_id = seat.task_id AND known.labeler_id + 0 = %(labeler)s {{known}}
+                ) IS NULL
+                AND {PLANNED}
+            ORDER BY coalesce(seat.freed, seat.id)
+            LIMIT {{limit}} {{lock}}
+        ) next
+        LIMIT {{limit}}
+    )
+"""
+# What ran out or was given back waits again, as `grant_lease` sees it.
+LOOK_AHEAD = (
+    "WITH"
+    + PERSON.replace("{guard}", "")
+    + ","
+    + QUEUE.format(known="AND known.state NOT IN ('expired', 'returned')", limit="%(limit)s", lock="")
+    + "SELECT DISTINCT task_id FROM picked"
+)
+# After locking, PostgreSQL looks at the row's own columns again: `state` must therefore be one of them, and whoever
+# takes a seat changes it before the commit. What somebody else is taking right now is passed.
+LOCK = "FOR NO KEY UPDATE OF seat SKIP LOCKED"
+# The batches in front of the one that had a seat have none for this labeler: all their seats are passed too.
+# The keys are drawn outside; sorting K completions by K of them is a shuffle.
+TAKE = (
+    "WITH"
+    + PERSON
+    + ","
+    + QUEUE.format(known="", limit=1, lock=LOCK)
+    + """,
+    passed AS (
+        INSERT INTO labeling_queueposition AS old (labeler_id, batch_id, place)
+        SELECT %(labeler)s, batch_id, place FROM picked
+        UNION ALL
+        SELECT %(labeler)s, queue.id, last.place
+        FROM picked JOIN queue ON queue.turn < picked.turn, LATERAL (
+            SELECT coalesce(seat.freed, seat.id) AS place FROM labeling_seat seat
+            WHERE seat.batch_id = queue.id AND seat.state = 'free' AND coalesce(seat.freed, seat.id) > queue.passed
+            ORDER BY coalesce(seat.freed, seat.id) DESC LIMIT 1
+        ) last
+        ON CONFLICT (labeler_id, batch_id) DO UPDATE SET place = greatest(old.place, excluded.place)
+    ),
+    taken AS (
+        UPDATE labeling_seat seat SET state = 'taken' FROM picked WHERE seat.id = picked.id
+    )
+    INSERT INTO labeling_lease (
+        id, task_id, seat_id, labeler_id, state, guideline_id, form_version_id, order_shown, order_ranked, expires_at,
+        skip_reason, draft, draft_version, active_seconds
+    )
+    SELECT
+        %(lease)s, picked.task_id, picked.id, %(labeler)s, %(state)s, %(guideline)s::bigint,
+        (
+            SELECT version.id
+            FROM labeling_batch batch
+            JOIN labeling_form form ON form.id = batch.form_id OR batch.form_id IS NULL AND form.name = %(form)s
+            JOIN labeling_formversion version ON version.form_id = form.id
+            WHERE batch.id = picked.batch_id AND batch.kind = 'ranking'
+            ORDER BY version.number DESC
+            LIMIT 1
+        ),
+        orders.shown, orders.ranked,
+        now() + %(seconds)s * interval '1 second', '', '{}', 0, 0
+    FROM picked, LATERAL (
+        SELECT
+            coalesce(jsonb_agg(one.id ORDER BY (%(shuffle)s::float8[])[one.number]), '[]') AS shown,
+            coalesce(jsonb_agg(one.id ORDER BY (%(reshuffle)s::float8[])[one.number]), '[]') AS ranked
+        FROM (
+            SELECT completion.id, row_number() OVER (ORDER BY completion.id) AS number
+            FROM labeling_task task JOIN labeling_completion completion ON completion.item_id = task.item_id
+            WHERE task.id = picked.task_id
+        ) one
+    ) orders
+    RETURNING id
+"""
+)
+TAKE_NEXT = TAKE.replace("{guard}", "FOR NO KEY UPDATE OF person")
+# At once, where nothing stands before a new lease: the labeler holds just what is expected, has no work that could be
+# taken up again, and no lease waits to be closed. Two tabs that see the same here meet in the unique indexes.
+TAKE_AT_ONCE = TAKE.replace(
+    "{guard}",
+    """
+    AND %(behind)s = EXISTS (
+        SELECT FROM labeling_lease held WHERE held.labeler_id = person.id AND held.state = 'open'
+    )
+    AND NOT EXISTS (SELECT FROM labeling_lease held WHERE held.labeler_id = person.id AND held.state = 'ahead')
+    AND NOT EXISTS (
+        SELECT FROM labeling_lease mine JOIN labeling_seat seat ON seat.task_id = mine.task_id AND seat.state = 'free'
+        WHERE mine.labeler_id = person.id AND mine.state IN ('expired', 'returned')
+    )
+    AND NOT EXISTS (
+        SELECT FROM labeling_lease late
+        WHERE late.state IN ('open', 'ahead') AND late.expires_at <= now() - %(grace)s * interval '1 second'
+    )
+    FOR NO KEY UPDATE OF person
+""",
+)
+MOST_COMPLETIONS = 26
+
+
+# The one fetched ahead, begun. Should it be given back at this moment, its state is looked at again, and it is not.
+BEGIN_AT_ONCE = (
+    "WITH"
+    + PERSON.replace(
+        "{guard}",
+        """
+    AND NOT EXISTS (SELECT FROM labeling_lease held WHERE held.labeler_id = person.id AND held.state = 'open')
+    FOR NO KEY UPDATE OF person
+""",
+    )
+    + """
+    UPDATE labeling_lease lease
+    SET state = 'open', guideline_id = %(guideline)s::bigint, granted_at = now(),
+        expires_at = now() + %(seconds)s * interval '1 second'
+    FROM person WHERE lease.labeler_id = %(labeler)s AND lease.state = 'ahead'
+    RETURNING lease.id
+"""
+)
+
+
+def tasks_ahead(*, labeler: User, limit: int) -> list[str]:
+    """The kinds of the different tasks that the next `limit` free seats for `labeler` belong to."""
+    with connection.cursor() as cursor:
+        for anew in (False, True):
+            cursor.execute(LOOK_AHEAD, {"labeler": labeler.pk, "anew": anew, "limit": limit})
+            if tasks := [task for (task,) in cursor]:
+                return list(Task.objects.filter(pk__in=tasks).values_list("kind", flat=True))
+    return []
+
+
+def _take_at_once(labeler: User, state: str, rng: random.Random | None) -> Lease | None:
+    """A new lease, or the one fetched ahead, by one statement that is its own transaction; None where there is more to
+    look at."""
+    asked = _asked(labeler, state, check_gates(labeler), rng) | {"anew": False}
+    asked |= {"behind": state == Lease.State.AHEAD, "grace": team_settings().lease_grace_seconds}
+    try:
+        row = first_row(TAKE_AT_ONCE, asked)
+        if row is None and state == Lease.State.OPEN:
+            row = first_row(BEGIN_AT_ONCE, asked)
+    except IntegrityError:
+        return None  # another tab was quicker
+    return LOADED.first(row[0], labeler.pk) if row else None
+
+
+def _take_next(person: User, state: str, guideline: int | None, rng: random.Random | None) -> Lease | None:
+    """A new lease on the next seat in the queue for `person`; None where nothing waits.
+
+    Where nothing stands behind the labeler's position, the whole queue is looked at: a grant that was rolled back, or
+    another group for this labeler, can leave seats in front of it.
+    """
+    asked = _asked(person, state, guideline, rng)
+    for anew in (False, True):
+        if row := first_row(TAKE_NEXT, asked | {"anew": anew}):
+            return LOADED.first(row[0], person.pk)
+    return None
+
+
+def _asked(person: User, state: str, guideline: int | None, rng: random.Random | None) -> dict:
+    """The parameters of TAKE, all but `anew`."""
+    draw = (rng or SYSTEM_RANDOM).random
+    return {
+        "labeler": person.pk,
+        "lease": uuid.uuid4(),
+        "state": str(state),
+        "seconds": _seconds(state),
+        "guideline": guideline,
+        "form": DEFAULT_FORM,
+        "shuffle": [draw() for _ in range(MOST_COMPLETIONS)],
+        "reshuffle": [draw() for _ in range(MOST_COMPLETIONS)],
+    }
+
+
+def loaded(labeler: User) -> QuerySet[Lease]:
+    """The labeler's own leases, each with what a page shows of it and its `time_left` by the database's clock."""
+    left = ExpressionWrapper(F("expires_at") - Now(), output_field=models.DurationField())
+    own = Lease.objects.filter(labeler=labeler.pk)
+    return own.select_related("task__item__prompt", "form_version", "guideline").annotate(time_left=left)
+
+
+SOME_LEASE, SOME_LABELER = uuid.UUID(int=0), -1
+LOADED = Prepared(loaded(User(pk=SOME_LABELER)).filter(pk=SOME_LEASE), SOME_LEASE, SOME_LABELER)
+
+
+def _take_up_again(person: User, state: str, guideline: int | None) -> Lease | None:
+    free = seats_for(person).filter(task=OuterRef("task"))
+    lease = (
+        # Locked means: it is being submitted or skipped at this moment.
+        person.leases.select_for_update(skip_locked=True, no_key=True)
+        .filter(Exists(free), state__in=LEFT)
+        .order_by("-granted_at")
+        .first()
+    )
+    if lease is None or not _sit_down_again(person, lease, state, guideline):
+        return None
+    return lease
+
+
+def _sit_down_again(person: User, lease: Lease, state: str, guideline: int | None) -> bool:
+    seat = (
+        seats_for(person)
+        .filter(task_id=lease.task_id)
+        .order_by("id")
+        .select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .first()
+    )
+    if seat is None:
+        return False
+    _take_seat(seat)
+    lease.seat, lease.state, lease.ended_at, lease.guideline_id = seat, state, None, guideline
+    lease.save(update_fields=["seat", "state", "ended_at", "guideline"])
+    _extend(lease)
+    return True
+
+
+def _take_seat(seat: Seat) -> None:
+    seat.state = Seat.State.TAKEN
+    seat.save(update_fields=["state"])
+
+
+def _seconds(state: str) -> int:
+    held = team_settings()
+    return held.ahead_seconds if state == Lease.State.AHEAD else held.lease_seconds
+
+
+def _end_of_lease(state: str) -> ExpressionWrapper:
+    return ExpressionWrapper(Now() + timedelta(seconds=_seconds(state)), output_field=models.DateTimeField())
+
+
+def _extend(lease: Lease) -> None:
+    """The full time again, for what waits behind an open lease too."""
+    Lease.objects.filter(pk=lease.pk).update(expires_at=_end_of_lease(lease.state))
+    if lease.state == Lease.State.OPEN:
+        ahead = Lease.objects.filter(labeler=lease.labeler_id, state=Lease.State.AHEAD)
+        ahead.update(expires_at=_end_of_lease(Lease.State.AHEAD))
+    lease.refresh_from_db(fields=["expires_at"])
+
+
+def _begin(lease: Lease, guideline: int | None) -> None:
+    lease.state, lease.guideline_id = Lease.State.OPEN, guideline
+    Lease.objects.filter(pk=lease.pk).update(
+        state=lease.state, guideline=guideline, granted_at=Now(), expires_at=_end_of_lease(lease.state)
+    )
+    lease.refresh_from_db(fields=["granted_at", "expires_at"])
+
+
+# While a labeler works
+
+OWN = Lease.objects.select_related("task__item__prompt", "labeler", "form_version").annotate(
+    held_for=ExpressionWrapper(Now() - F("granted_at"), output_field=models.DurationField())
+)
+READ_OWN = Prepared(OWN.filter(pk=SOME_LEASE, labeler=SOME_LABELER), SOME_LEASE, SOME_LABELER)
+
+
+def lock_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
+    """`get_own`, locked to the commit."""
+    locked = OWN.select_for_update(of=("self",), no_key=True)
+    return _checked(locked.filter(pk=_as_uuid(lease_id), labeler=labeler.pk).first())
+
+
+def get_own(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
+    """The labeler's own lease, with task, prompt and labeler. `held_for` is its age.
+
+    NotFound for an unknown id and for another person's lease alike. NotAllowed once the account is switched off.
+    """
+    return _checked(READ_OWN.first(_as_uuid(lease_id), labeler.pk))
+
+
+def _checked(lease: Lease | None) -> Lease:
+    if lease is None:
+        raise NotFound(NO_SUCH_TASK)
+    if not lease.labeler.is_active:
+        raise NotAllowed("This account is switched off; ask an admin of your team.")
+    return lease
+
+
+def _as_uuid(value: uuid.UUID | str) -> uuid.UUID | None:
+    try:
+        return value if isinstance(value, uuid.UUID) else uuid.UUID(str(value))
+    except ValueError:
+        return None
+
+
+@transaction.atomic(durable=True)
+def renew_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
+    """The lease with its full time again. One that was fetched ahead is begun; one that ran out takes a free seat of
+    its task, if there is one.
+
+    Raises LeaseExpired where there is none, LeaseEnded after an answer or a skip, Conflict for one that waits behind
+    an open one, a Gate for who gets no task now.
+    """
+    person = _lock_labeler(labeler)
+    lease = lock_lease(lease_id=lease_id, labeler=person)
+    if lease.state == Lease.State.OPEN:
+        _extend(lease)
+    elif lease.state == Lease.State.AHEAD:
+        if person.leases.filter(state=Lease.State.OPEN).exists():
+            raise Conflict("This task waits behind the one you have open; answer that one or give it back first.")
+        _begin(lease, check_gates(person))
+    elif lease.state not in LEFT:
+        raise LeaseEnded(f"You have {lease.state} this task; there is no time to renew. Take the next one.")
+    # The gates too: a tab that was left open must not take a seat for somebody on a break.
+    elif person.leases.filter(state=Lease.State.OPEN).exists() or not _sit_down_again(
+        person, lease, Lease.State.OPEN, check_gates(person)
+    ):
+        raise LeaseExpired(
+            "The time for this task ran out and its place is gone. Your draft is saved, and you can still submit it."
+        )
+    return lease
+
+
+@transaction.atomic(durable=True)
+def save_draft(*, lease_id: uuid.UUID | str, labeler: User, draft: Any, version: Any) -> tuple[Lease, bool]:
+    """The lease, and whether `draft` was kept: one with the stored version's number or an older one never replaces it.
+
+    Also after the time ran out. Saving is a sign of life and renews an open lease. Raises LeaseEnded after an answer.
+    """
+    if not isinstance(draft, dict):
+        raise Refusal("`draft` must be a JSON object with whatever the page needs to show your work again.")
+    number = whole_number(version, where="`version`", low=1, high=2**63 - 1)
+    if len(canonical_json(draft)) > DRAFT_BYTES:
+        raise Refusal(f"The draft is larger than {DRAFT_BYTES} bytes; shorten it.")
+    lease = lock_lease(lease_id=lease_id, labeler=labeler)
+    if lease.state not in (*HELD, *LEFT):
+        raise LeaseEnded(f"You have {lease.state} this task; its draft is closed.")
+    newer = number > lease.draft_version
+    if newer:
+        Lease.objects.filter(pk=lease.pk).update(draft=draft, draft_version=number, draft_at=Now())
+        lease.draft, lease.draft_version = draft, number
+    if lease.state == Lease.State.OPEN:
+        _extend(lease)
+    return lease, newer
+
+
+# Leaving
+
+
+@transaction.atomic(durable=True)
+def skip_lease(*, lease_id: uuid.UUID | str, labeler: User, reason: Any) -> Lease:
+    """Free the seat and never offer this task to this labeler again. Skipping twice is skipping once."""
+    if not isinstance(reason, str) or not reason.strip():
+        raise Refusal("Say in a few words why you skip this task; the team reads it.")
+    if len(reason) > REASON_CHARACTERS:
+        raise Refusal(f"The reason has {len(reason)} characters; at most {REASON_CHARACTERS} are kept. Shorten it.")
+    lease = lock_lease(lease_id=lease_id, labeler=labeler)
+    if lease.state == Lease.State.SUBMITTED:
+        raise LeaseEnded("You have submitted this task already; correct your answer instead of skipping.")
+    if lease.state != Lease.State.SKIPPED:
+        leave(lease, Lease.State.SKIPPED, skip_reason=reason)
+    return lease
+
+
+@transaction.atomic(durable=True)
+def return_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
+    """Free the seat and keep the draft: the task is the first to come back, if it still has a seat by then.
+
+    Who gives back the open task leaves: the one fetched ahead behind it goes back too.
+    """
+    lease = lock_lease(lease_id=lease_id, labeler=labeler)
+    if lease.state in (Lease.State.SUBMITTED, Lease.State.SKIPPED):
+        raise LeaseEnded(f"You have {lease.state} this task already; there is nothing to give back.")
+    if lease.state == Lease.State.OPEN and (ahead := _own(lease.labeler, Lease.State.AHEAD)):
+        leave(ahead, Lease.State.RETURNED)
+    if lease.state in HELD:
+        leave(lease, Lease.State.RETURNED)
+    return lease
+
+
+@transaction.atomic(durable=True)
+def return_ahead(*, labeler: User) -> None:
+    """Free the seat that was fetched ahead, for a labeler who pauses or signs out. What is open stays open."""
+    if ahead := _own(labeler, Lease.State.AHEAD):
+        leave(ahead, Lease.State.RETURNED)
+
+
+def leave(lease: Lease, state: str, **changes: object) -> None:
+    """End a locked lease in `state` and free its seat."""
+    if lease.seat_id is not None:
+        Seat.objects.filter(pk=lease.seat_id).update(**FREED)
+    Lease.objects.filter(pk=lease.pk).update(state=state, seat=None, ended_at=Now(), **changes)
+    lease.refresh_from_db(fields=["state", "seat", "ended_at", *changes])
+
+
+def expire_leases() -> int:
+    """Close every lease that ran out and free its seat; how many. One that was never begun counts as given back.
+
+    For the sweep: grants close only the oldest.
+    """
+    closed = 0
+    while count := _expire_some():
+        closed += count
+    return closed
+
+
+@transaction.atomic(durable=True)
+def _expire_some() -> int:
+    return _close_expired(limit=EXPIRE_AT_ONCE)
+
+
+def _close_expired(*, limit: int) -> int:
+    # SKIP LOCKED: its labeler is at it this moment, or another grant closes it.
+    held = dict(
+        Lease.objects.select_for_update(skip_locked=True, no_key=True)
+        .filter(state__in=HELD, expires_at__lte=Now() - timedelta(seconds=team_settings().lease_grace_seconds))
+        .order_by("expires_at")[:limit]
+        .values_list("id", "seat_id")
+    )
+    if not held:
+        return 0
+    never_begun = When(state=Lease.State.AHEAD, then=Value(Lease.State.RETURNED))
+    state = Case(never_begun, default=Value(Lease.State.EXPIRED))
+    Lease.objects.filter(pk__in=held).update(state=state, seat=None, ended_at=Now())
+    lock_seats(Seat.objects.filter(pk__in=held.values()))
+    Seat.objects.filter(pk__in=held.values()).update(**FREED)
+    return len(held)
+
+
+# Answers
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an answer goes: it is a repeat of `earlier`, or a new row with these `fields`."""
+
+    earlier: Any
+    fields: dict[str, Any]
+
+
+# The rules of `settle_lease` for what nearly every answer is: the first one to a lease that has its seat. After waiting
+# for the lease's lock PostgreSQL looks at its row again, so that of two answers one is stored here, and the other finds
+# a lease that is no longer held and goes the longer way, where it is told what it clashes with.
+SETTLE = """
+    WITH held AS MATERIALIZED (
+        SELECT lease.id, lease.seat_id FROM labeling_lease lease
+        WHERE lease.id = %s AND lease.labeler_id = %s AND lease.state IN ('open', 'ahead')
+        FOR NO KEY UPDATE
+    ),
+    filled AS (
+        UPDATE labeling_seat seat SET state = 'filled' FROM held WHERE seat.id = held.seat_id
+    ),
+    done AS (
+        UPDATE labeling_lease lease
+        SET state = 'submitted', ended_at = now(), draft = '{}', active_seconds = lease.active_seconds + %s
+        FROM held WHERE lease.id = held.id
+    )
+"""
+
+
+def settle_at_once(*, lease: Lease, answer: models.Model, parts: Sequence[models.Model] = ()) -> bool:
+    """Store the first answer to a held lease, with its `parts`, by one statement that is its own transaction. False,
+    and nothing stored, where the lease is not held any more: `settle_lease` has the rules for that.
+
+    `answer` and `parts` are unsaved rows as `first_answer` and the caller made them; `answer` gets its `created_at`.
+    """
+    inserted, values = _insert([answer])
+    statement = f"{SETTLE}, answer AS ({inserted} RETURNING created_at)"
+    if parts:
+        more, values_of_parts = _insert(parts)
+        statement, values = f"{statement}, parts AS ({more})", values + values_of_parts
+    asked = [lease.pk, lease.labeler_id, answer.active_seconds, *values]
+    row = first_row(f"{statement} SELECT created_at FROM answer", asked)
+    if row is None:
+        return False
+    (answer.created_at,) = row
+    answer._state.adding = False
+    return True
+
+
+def _insert(rows: Sequence[models.Model]) -> tuple[str, list]:
+    """INSERT of all `rows`, where a lease is held; and its values. What the database fills in itself is left to it."""
+    meta = rows[0]._meta
+    fields = [field for field in meta.concrete_fields if field.db_default is NOT_PROVIDED and not _is_serial(field)]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    # The type too: a column that is NULL in every row would else be text.
+    row = "(" + ", ".join(f"%s::{field.db_type(connection)}" for field in fields) + ")"
+    values = [field.get_db_prep_save(field.pre_save(each, True), connection) for each in rows for field in fields]
+    given = ", ".join([row] * len(rows))
+    return f"INSERT INTO {meta.db_table} ({columns}) SELECT given.* FROM held, (VALUES {given}) given", values
+
+
+def _is_serial(field: models.Field) -> bool:
+    return isinstance(field, models.AutoField)
+
+
+def first_answer(lease: Lease, *, idempotency_key: str, digest: str, head: Head) -> dict[str, Any] | None:
+    """The fields of the first answer to `lease`, read by `get_own` and not locked; None where this cannot be one."""
+    if lease.state not in HELD or head.replaces is not None or head.revision not in (None, 1):
+        return None
+    return _fields(lease, None, idempotency_key=idempotency_key, digest=digest, head=head) | {"surplus": False}
+
+
+def settle_lease(*, lease: Lease, answers: QuerySet, idempotency_key: str, digest: str, head: Head) -> Place:
+    """Find the place of an answer to a locked lease, and seat it: `answers` are those that this lease has.
+
+    The first answer fills the lease's seat, or a free one of the task when the time ran out, or is surplus. A
+    correction must name the latest answer and say why. Raises LeaseEnded after a skip, AnsweredAlready for a second
+    answer that names none, CorrectionClosed for one that comes too late, BadAnswer for one without a reason, Conflict
+    for a key that was used for something else.
+    """
+    given = list(answers.filter(lease=lease).order_by("revision"))
+    for answer in given:
+        if answer.idempotency_key == idempotency_key:
+            if answer.payload_sha256 == digest:
+                return Place(earlier=answer, fields={})
+            raise Conflict(
+                "This Idempotency-Key was used for another answer to this task, which is stored. "
+                "To correct it, send a new key and name that answer in `replaces`."
+            )
+    if lease.state == Lease.State.SKIPPED:
+        raise LeaseEnded("You skipped this task, and its place was given on; take the next one.")
+    latest = given[-1] if given else None
+    _check_revision(latest, head)
+    if latest is not None:
+        _check_correction(lease, head)
+    fields = _fields(lease, latest, idempotency_key=idempotency_key, digest=digest, head=head)
+    fields["surplus"] = latest.surplus if latest else not _fill_seat(lease)
+    changes: dict[str, Any] = {"active_seconds": F("active_seconds") + fields["active_seconds"]}
+    if latest is None:
+        changes |= {"state": Lease.State.SUBMITTED, "seat": lease.seat, "ended_at": Now(), "draft": {}}
+    Lease.objects.filter(pk=lease.pk).update(**changes)
+    return Place(earlier=None, fields=fields)
+
+
+def _fields(lease: Lease, latest: Any, *, idempotency_key: str, digest: str, head: Head) -> dict[str, Any]:
+    """What every answer has, but `surplus`."""
+    person = lease.labeler
+    return {
+        "lease": lease,
+        "task": lease.task,
+        "labeler": person,
+        "group": person.group,
+        "origin": "simulated" if person.is_simulated else "workbench",
+        "revision": latest.revision + 1 if latest else 1,
+        "replaces": latest,
+        "correction_reason": head.reason if latest else "",
+        "idempotency_key": idempotency_key,
+        "payload_sha256": digest,
+        "active_seconds": min(head.active_seconds, max(0, int(lease.held_for.total_seconds()))),
+    }
+
+
+def _check_revision(latest: Any, head: Head) -> None:
+    if latest is None:
+        if head.replaces is not None:
+            raise Conflict("`replaces` names an answer, and this task has none of yours yet; leave it null.")
+        if head.revision not in (None, 1):
+            raise Conflict(f"`revision` is {head.revision}, and this is your first answer to this task; send 1.")
+    elif head.replaces is None:
+        raise AnsweredAlready(
+            "You have answered this task already. To correct your answer, name it in `replaces`.",
+            answer=str(latest.pk),
+            revision=latest.revision,
+        )
+    elif head.replaces != str(latest.pk):
+        raise AnsweredAlready(
+            "`replaces` does not name your latest answer to this task; reload it and correct that one.",
+            answer=str(latest.pk),
+            revision=latest.revision,
+        )
+    elif head.revision not in (None, latest.revision + 1):
+        raise Conflict(f"`revision` is {head.revision}; this correction is number {latest.revision + 1}.")
+
+
+def _check_correction(lease: Lease, head: Head) -> None:
+    hours = team_settings().correction_hours
+    if not Lease.objects.filter(pk=lease.pk, ended_at__gt=Now() - timedelta(hours=hours)).exists():
+        raise CorrectionClosed(
+            f"An answer can be corrected for {hours} hours, and this one is older. Ask an admin where it matters."
+        )
+    if not head.reason:
+        raise BadAnswer("Say in `reason` why you correct your answer; a few words do.")
+
+
+def _fill_seat(lease: Lease) -> bool:
+    """Fill the lease's own seat, or one that is free at its task; False when there is none. Sets `lease.seat`."""
+    if lease.state not in HELD:
+        # Waits where _lock_next skips: a seat that is being freed or taken decides between filled and surplus.
+        lease.seat = (
+            Seat.objects.select_for_update(no_key=True)
+            .filter(task_id=lease.task_id, state=Seat.State.FREE)
+            .order_by("id")
+            .first()
+        )
+    if lease.seat_id is None:
+        return False
+    Seat.objects.filter(pk=lease.seat_id).update(state=Seat.State.FILLED)
+    return True
