@@ -1,0 +1,367 @@
+"""Rankings that were made elsewhere: groups of completions with the ranks that people gave them.
+
+Two shapes of line are read. `completions` as a list of {"text", "rank"} is one ranking (rank 0 or 1 is best); as an
+object of system → text it comes with `rankings`, a list of {"labeler", "ranks": {system: rank}, "ratings"?}. Equal
+ranks are ties; only the order of the numbers means something.
+
+Ratings on another scale than 1 to 7 cannot be mapped honestly: the rating stays empty, and the numbers as they came
+are kept in the ranking's note. In which order a labeler saw the completions is unknown too, and stays empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.db.models.functions import Now
+
+from labeling.audit.services import record
+from labeling.governance.services import import_prompts
+from labeling.intake.models import Prompt
+from labeling.intake.reading import Problem
+from labeling.intake.services import read_prompt
+from labeling.leasing.models import Lease, Seat, Task
+from labeling.people.models import User
+from labeling.rankings.models import Judgment, Ranking
+from labeling.refusals import Conflict, Refusal
+from labeling.sampling.models import Batch, BatchItem, Completion, Provenance
+from labeling.sampling.services import check_name
+from training.formats import canonical_json
+
+CHUNK = 200  # groups a transaction
+LEAST_K, MOST_K = 2, 26
+MOST_LABELERS = 100  # of one group: an overlap that a batch can have
+MOST_PROBLEMS = 100  # lines that the summary names
+# Where a group has one ranking and nobody's name on it: several people's, made one by its source.
+CONSENSUS = "consensus"
+GROUPS = (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.RESEARCHER)
+
+
+class _Bad(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        self.problem = Problem(reason, detail)
+
+
+@dataclass(frozen=True)
+class GivenRanking:
+    """One labeler's order of a group: `ranks[i]` belongs to text i, 1 is best, equal is a tie."""
+
+    labeler: str
+    ranks: list[int]
+    note: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """One prompt with its completions and the rankings of them."""
+
+    line: int
+    external_id: str
+    messages: list[dict[str, str]]
+    text_sha256: str
+    texts: dict[str, list[str]]  # each text once → the names of those that wrote it
+    rankings: list[GivenRanking]
+
+
+@dataclass
+class Imported:
+    """What became of a file."""
+
+    batch: str
+    groups: int = 0
+    completions: int = 0
+    rankings: int = 0
+    unchanged: int = 0  # groups that were in the batch already
+    prompts: Counter = field(default_factory=Counter)  # of new groups, by state
+    rejected: Counter = field(default_factory=Counter)
+    problems: list[dict] = field(default_factory=list)
+
+    def reject(self, line: int, problem: Problem) -> None:
+        self.rejected[problem.reason] += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append({"line": line, "reason": problem.reason, "detail": problem.detail})
+
+    def as_dict(self) -> dict:
+        return {
+            "batch": self.batch,
+            "groups": self.groups,
+            "completions": self.completions,
+            "rankings": self.rankings,
+            "unchanged": self.unchanged,
+            "prompts": dict(sorted(self.prompts.items())),
+            "rejected": dict(sorted(self.rejected.items())),
+            "problems": self.problems,
+        }
+
+
+def import_rankings(
+    *,
+    rows: Iterable[tuple[int, Any]],
+    name: str,
+    source: str,
+    group: str = User.Group.TRAINING,
+    created_by: User | None = None,
+) -> Imported:
+    """Bring groups in, CHUNK of them a transaction; doing it twice stores nothing twice.
+
+    `rows` are (line number, object or Problem). They land in the batch `name`, which nobody is served from, under
+    labelers called import:SOURCE:ID of the labeler group `group`. Prompts go through the same gate as all others; each
+    group counts as a source user of its own. Raises Conflict where `name` is a batch that was not imported.
+    """
+    check_name(name, what="A batch")
+    check_name(source, what="A source")
+    if group not in GROUPS:
+        raise Refusal(f"Imported rankings belong to the labeler group {', '.join(GROUPS)}, not to {group!r}.")
+    result, remaining = Imported(batch=name), iter(rows)
+    chunk = list(islice(remaining, CHUNK))  # before anything is written: the file may turn out to be none
+    batch = _imported_batch(name, created_by)
+    while chunk:
+        groups = list(_good_groups(chunk, result))
+        fresh = _unknown(batch, groups)
+        result.unchanged += len(groups) - len(fresh)
+        if fresh:
+            _bring_prompts_in(fresh, name=name, source=source, created_by=created_by)
+            _store(batch, fresh, source=source, group=group, result=result)
+        chunk = list(islice(remaining, CHUNK))
+    if result.rankings:
+        counts = {"groups": result.groups, "rankings": result.rankings}
+        record(actor=created_by, action="rankings.imported", subject=batch, source=source, **counts)
+    return result
+
+
+def _imported_batch(name: str, created_by: User | None) -> Batch:
+    with transaction.atomic(durable=True):
+        batch, _made = Batch.objects.get_or_create(
+            name=name,
+            defaults={"imported": True, "state": Batch.State.CLOSED, "groups": [], "created_by": created_by},
+        )
+    if not batch.imported:
+        raise Conflict(f"The batch {name} is one of Kwise's own; give the imported one another name.")
+    return batch
+
+
+# Reading
+
+
+def _good_groups(chunk: list[tuple[int, Any]], result: Imported) -> Iterator[Group]:
+    seen: set[str] = set()
+    for line, row in chunk:
+        found = read_group(row, line=line)
+        if isinstance(found, Problem):
+            result.reject(line, found)
+        elif found.external_id in seen:
+            result.unchanged += 1
+        else:
+            seen.add(found.external_id)
+            yield found
+
+
+def read_group(row: Any, *, line: int) -> Group | Problem:
+    """The group in a line, or why there is none. Text stays to the byte."""
+    if isinstance(row, Problem):
+        return row
+    prompt = read_prompt(row)
+    if isinstance(prompt, Problem):
+        return prompt
+    try:
+        texts, given = _read_completions(row)
+        external_id = row.get("group_id")
+        if external_id is None:
+            external_id = hashlib.sha256(canonical_json(row)).hexdigest()
+        if not isinstance(external_id, str) or not 1 <= len(external_id) <= 200:
+            raise _Bad("wrong_type", "`group_id` must be text of 1 to 200 characters")
+    except _Bad as bad:
+        return bad.problem
+    return Group(line, external_id, prompt.messages, prompt.text_sha256, texts, given)
+
+
+def _read_completions(row: dict) -> tuple[dict[str, list[str]], list[GivenRanking]]:
+    completions = row.get("completions")
+    if isinstance(completions, list):
+        entries = [_read_entry(entry, index) for index, entry in enumerate(completions)]
+        written = [(text, model) for text, model, _rank in entries]
+        rankings = [{"labeler": row.get("labeler", CONSENSUS), "ranks": [rank for _text, _model, rank in entries]}]
+    elif isinstance(completions, dict):
+        written = [(_read_text(text, f"completion {name[:60]!r}"), name) for name, text in completions.items()]
+        rankings = row.get("rankings")
+        if not isinstance(rankings, list) or not rankings:
+            raise _Bad("no_rankings", "`rankings` must be a list of at least one labeler's ranks")
+        rankings = [_by_name(entry, list(completions)) for entry in rankings]
+    else:
+        raise _Bad("no_completions", "`completions` must be a list of completions, or an object of system → text")
+    if any(not name or len(name) > 200 for _text, name in written):
+        raise _Bad("wrong_type", "the name of a model must have from 1 to 200 characters")
+    texts: dict[str, list[str]] = {}
+    for text, name in written:
+        texts.setdefault(text, []).append(name)
+    if not LEAST_K <= len(texts) <= MOST_K:
+        raise _Bad("wrong_k", f"{len(texts)} different completions; a ranking has from {LEAST_K} to {MOST_K}")
+    if len(rankings) > MOST_LABELERS:
+        raise _Bad("too_many_labelers", f"{len(rankings)} labelers; at most {MOST_LABELERS} fit one group")
+    given = [_read_ranking(entry, written, list(texts)) for entry in rankings]
+    if len({ranking.labeler for ranking in given}) < len(given):
+        raise _Bad("labeler_twice", "one labeler ranked the group twice")
+    return texts, given
+
+
+def _read_entry(entry: Any, index: int) -> tuple[str, str, Any]:
+    if not isinstance(entry, dict):
+        raise _Bad("wrong_type", f"completion {index} must be an object with `text` and `rank`")
+    model = entry.get("model", "human")
+    if not isinstance(model, str):
+        raise _Bad("wrong_type", f"the model of completion {index} must be text")
+    return _read_text(entry.get("text"), f"completion {index}"), model, entry.get("rank")
+
+
+def _read_text(text: Any, where: str) -> str:
+    if not isinstance(text, str):
+        raise _Bad("wrong_type", f"the text of {where} must be text")
+    if not text.strip():
+        raise _Bad("empty_completion", f"{where} is empty")
+    return text
+
+
+def _by_name(entry: Any, names: list[str]) -> dict:
+    """A labeler's entry with its ranks in the order of `names`."""
+    ranks = entry.get("ranks") if isinstance(entry, dict) else None
+    if not isinstance(ranks, dict) or set(ranks) != set(names):
+        raise _Bad("wrong_ranks", "each labeler's `ranks` must name every completion, and no other")
+    return {**entry, "ranks": [ranks[name] for name in names]}
+
+
+def _read_ranking(entry: dict, written: list[tuple[str, str]], texts: list[str]) -> GivenRanking:
+    labeler = entry.get("labeler")
+    if isinstance(labeler, int) and not isinstance(labeler, bool):
+        labeler = str(labeler)
+    if not isinstance(labeler, str) or not 1 <= len(labeler) <= 40:
+        raise _Bad("no_labeler", "`labeler` must be text of 1 to 40 characters")
+    ranks: dict[str, float] = {}
+    for (text, _name), rank in zip(written, entry["ranks"], strict=True):
+        if isinstance(rank, bool) or not isinstance(rank, int | float) or not math.isfinite(rank):
+            raise _Bad("wrong_ranks", f"a rank is {str(rank)[:40]!r}; it must be a number, the smallest is best")
+        if ranks.setdefault(text, rank) != rank:
+            raise _Bad("wrong_ranks", "the same text has two ranks")
+    dense = {value: place for place, value in enumerate(sorted(set(ranks.values())), start=1)}
+    note = ""
+    if entry.get("ratings"):
+        note = "Ratings as imported: " + canonical_json(entry["ratings"]).decode()[:5000]
+    return GivenRanking(labeler, [dense[ranks[text]] for text in texts], note)
+
+
+# Storing
+
+
+def _unknown(batch: Batch, groups: list[Group]) -> list[Group]:
+    known = set(
+        batch.items.filter(external_id__in=[group.external_id for group in groups]).values_list(
+            "external_id", flat=True
+        )
+    )
+    return [group for group in groups if group.external_id not in known]
+
+
+def _bring_prompts_in(groups: list[Group], *, name: str, source: str, created_by: User | None) -> None:
+    """Through the gate that all prompts pass; what is there already stays whose it is."""
+    rows = [
+        (group.line, {"messages": group.messages, "user_id": group.external_id, "external_id": group.external_id})
+        for group in groups
+    ]
+    import_prompts(rows=rows, name=name, source=source, created_by=created_by)
+
+
+@transaction.atomic(durable=True)
+def _store(batch: Batch, groups: list[Group], *, source: str, group: str, result: Imported) -> None:
+    # One import at a time for a batch: another one of the same file finds these groups when it gets the lock.
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    fresh = _unknown(batch, groups)
+    result.unchanged += len(groups) - len(fresh)
+    digests = [each.text_sha256 for each in fresh]
+    prompts = {prompt.text_sha256: prompt for prompt in Prompt.objects.filter(text_sha256__in=digests)}
+    people = _labelers({given.labeler for each in fresh for given in each.rankings}, source=source, group=group)
+    rows: dict[type, list] = {
+        kind: [] for kind in (BatchItem, Completion, Provenance, Task, Seat, Lease, Ranking, Judgment)
+    }
+    for each in fresh:
+        prompt = prompts.get(each.text_sha256)
+        if prompt is None:
+            result.reject(each.line, Problem("prompt_rejected", "its prompt did not pass the gate for prompts"))
+            continue
+        result.prompts[prompt.state] += 1
+        result.groups += 1
+        result.completions += len(each.texts)
+        result.rankings += len(each.rankings)
+        _add_rows(rows, batch, each, prompt, people)
+    for kind, objects in rows.items():
+        kind.objects.bulk_create(objects, batch_size=1000)
+    overlap = max([batch.overlap, *(len(each.rankings) for each in fresh)])
+    groups_now = sorted({*batch.groups, *(person.group for person in people.values())})
+    Batch.objects.filter(pk=batch.pk).update(overlap=overlap, groups=groups_now)
+
+
+def _add_rows(rows: dict[type, list], batch: Batch, each: Group, prompt: Prompt, people: dict[str, User]) -> None:
+    item = BatchItem(
+        batch=batch,
+        prompt=prompt,
+        external_id=each.external_id,
+        k=len(each.texts),
+        state=BatchItem.State.FILLED,
+    )
+    completions = [
+        Completion(item=item, text=text, text_sha256=hashlib.sha256(text.encode()).hexdigest()) for text in each.texts
+    ]
+    task = Task(item=item, batch=batch, kind=batch.kind)
+    rows[BatchItem].append(item)
+    rows[Completion] += completions
+    rows[Provenance] += [
+        Provenance(completion=completion, model=name)
+        for completion in completions
+        for name in each.texts[completion.text]
+    ]
+    rows[Task].append(task)
+    for number, given in enumerate(each.rankings):
+        person = people[given.labeler]
+        seat = Seat(task=task, batch=task.batch, number=number, state=Seat.State.FILLED, groups=[person.group])
+        lease = Lease(
+            task=task, seat=seat, labeler=person, state=Lease.State.SUBMITTED, expires_at=Now(), ended_at=Now()
+        )
+        body = canonical_json({"group": each.external_id, "labeler": given.labeler, "ranks": given.ranks})
+        digest = hashlib.sha256(body).hexdigest()
+        ranking = Ranking(
+            lease=lease,
+            task=task,
+            labeler=person,
+            group=person.group,
+            origin=Ranking.Origin.IMPORT,
+            idempotency_key=f"import-{digest}",
+            payload_sha256=digest,
+            order_shown=[],
+            note=given.note,
+        )
+        rows[Seat].append(seat)
+        rows[Lease].append(lease)
+        rows[Ranking].append(ranking)
+        rows[Judgment] += [
+            Judgment(ranking=ranking, completion=completion, rank=rank)
+            for completion, rank in zip(completions, given.ranks, strict=True)
+        ]
+
+
+def _labelers(ids: set[str], *, source: str, group: str) -> dict[str, User]:
+    """An account for each labeler of the source, which nobody can sign in to."""
+    names = {key: f"import:{source}:{key}" for key in ids}
+    User.objects.bulk_create(
+        [
+            User(username=name, password=make_password(None), group=group, is_active=False, display_name=name[:80])
+            for name in sorted(names.values())
+        ],
+        ignore_conflicts=True,
+    )
+    people = {person.username: person for person in User.objects.filter(username__in=names.values())}
+    return {key: people[name] for key, name in names.items()}
