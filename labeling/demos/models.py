@@ -1,0 +1,57 @@
+"""Demonstrations: the ideal answer to a prompt, written by a person. Append-only."""
+
+import uuid
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from labeling.leasing.models import Lease, Task
+
+
+class Demonstration(models.Model):
+    """One acknowledged answer. A correction is another row that names the one it replaces."""
+
+    class Origin(models.TextChoices):
+        WORKBENCH = "workbench"
+        IMPORT = "import"
+        SIMULATED = "simulated"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="demonstrations")
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="demonstrations")
+    labeler = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="demonstrations")
+    group = models.CharField(max_length=12)
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.WORKBENCH)
+    revision = models.PositiveSmallIntegerField(default=1)
+    replaces = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="replaced_by")
+    idempotency_key = models.CharField(max_length=100)
+    payload_sha256 = models.CharField(max_length=64)
+    # Why it corrects the answer that it replaces.
+    correction_reason = models.CharField(max_length=300, blank=True)
+    surplus = models.BooleanField(default=False)
+    text = models.TextField()
+    active_seconds = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lease", "revision"], name="demonstration_one_per_lease_and_revision"),
+            models.UniqueConstraint(fields=["lease", "idempotency_key"], name="demonstration_once_per_idempotency_key"),
+            models.CheckConstraint(condition=~models.Q(text=""), name="demonstration_is_not_empty"),
+            models.CheckConstraint(
+                condition=models.Q(revision=1, replaces__isnull=True)
+                | models.Q(revision__gt=1, replaces__isnull=False),
+                name="demonstration_revision_names_what_it_replaces",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(origin="simulated", group="simulated")
+                | (~models.Q(origin="simulated") & ~models.Q(group="simulated")),
+                name="demonstration_simulated_is_marked",
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at", "id"])]
+        triggers = [
+            pgtrigger.Protect(name="demonstration_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
