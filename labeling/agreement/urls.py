@@ -1,0 +1,6 @@
+from django.urls import path
+
+from labeling.agreement import api, views
+
+urlpatterns = [path("agreement/", views.agreement, name="agreement")]
+api_urlpatterns = [path("agreement/", api.Agreement.as_view(), name="agreement")]
