@@ -1,0 +1,56 @@
+"""The form of a new data set. It reads fields; `question.read_question` holds the rules."""
+
+from __future__ import annotations
+
+from django import forms
+
+from labeling.exports.models import Dataset
+from labeling.exports.question import EVALUATION, TRAINING
+from labeling.intake.models import Split, UseCase
+from labeling.intake.queries import source_names
+from labeling.people.models import User
+from labeling.rankings.models import Ranking
+from labeling.sampling.models import Batch
+
+# A menu of more is no menu; the command and the API name any batch.
+MOST_BATCHES = 200
+
+
+def _ticks(choices, **more) -> forms.MultipleChoiceField:
+    return forms.MultipleChoiceField(choices=choices, required=False, widget=forms.CheckboxSelectMultiple, **more)
+
+
+class DatasetForm(forms.Form):
+    """Nothing ticked in a list means everything."""
+
+    kind = forms.ChoiceField(choices=Dataset.Kind.choices)
+    name = forms.CharField(max_length=100, required=False, help_text="What your team calls it; may stay empty.")
+    splits = _ticks(Split.choices, help_text="None: every split, each in its own file.")
+    batches = _ticks([])
+    sources = _ticks([])
+    use_cases = _ticks(UseCase.choices)
+    groups = _ticks(
+        [choice for choice in User.Group.choices if choice[0] != User.Group.SIMULATED], label="Labeler groups"
+    )
+    origins = _ticks([choice for choice in Ranking.Origin.choices if choice[0] != Ranking.Origin.SIMULATED])
+    include_simulated = forms.BooleanField(
+        required=False, label="With the answers of simulated labelers (they are marked in every row)"
+    )
+    purpose = forms.ChoiceField(
+        choices=[(TRAINING, "training: without held-out labelers"), (EVALUATION, "evaluation: its batches alone")]
+    )
+    until = forms.DateTimeField(
+        required=False,
+        help_text="What was there at this time, UTC, such as 2026-01-31 12:00. Empty: now.",
+    )
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        names = Batch.objects.order_by("-created_at").values_list("name", flat=True)[:MOST_BATCHES]
+        self.fields["batches"].choices = [(name, name) for name in names]
+        self.fields["sources"].choices = [(name, name) for name in source_names()]
+
+    def request(self) -> dict:
+        """The arguments of `request_dataset`."""
+        given = dict(self.cleaned_data)
+        return {"kind": given.pop("kind"), "name": given.pop("name"), "question": given}

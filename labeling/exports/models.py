@@ -1,0 +1,70 @@
+"""Data sets: frozen rows in files, named by their content hash."""
+
+import uuid
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from labeling.background.models import Job
+from labeling.demos.models import Demonstration
+from labeling.intake.models import Prompt
+from labeling.rankings.models import Ranking
+
+
+class Dataset(models.Model):
+    """A data set that was asked for; once it has a hash it never changes."""
+
+    class Kind(models.TextChoices):
+        DEMONSTRATIONS = "demonstrations"
+        COMPARISONS = "comparisons"
+        PROMPTS = "prompts"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=100, blank=True)
+    kind = models.CharField(max_length=15, choices=Kind)
+    question = models.JSONField(default=dict)  # filters and policies, as in the manifest
+    # Empty until the files are complete.
+    content_hash = models.CharField(max_length=64, blank=True)
+    folder = models.CharField(max_length=500, blank=True)
+    manifest = models.JSONField(default=dict)
+    # The same question had been asked of the same data: the files are those of this one.
+    same_as = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    completed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["content_hash"], condition=~models.Q(content_hash=""), name="dataset_once_per_content_hash"
+            ),
+        ]
+        indexes = [models.Index(fields=["-created_at"])]
+        triggers = [
+            pgtrigger.Protect(
+                name="dataset_with_hash_never_changes",
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                condition=~pgtrigger.Q(old__content_hash=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"{self.kind} {self.content_hash[:10]}"
+
+
+class DatasetRow(models.Model):
+    """Which answer or prompt went into which data set: what lets a ranking be followed to its checkpoints."""
+
+    id = models.BigAutoField(primary_key=True)
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="rows")
+    ranking = models.ForeignKey(Ranking, null=True, on_delete=models.PROTECT, related_name="dataset_rows")
+    demonstration = models.ForeignKey(Demonstration, null=True, on_delete=models.PROTECT, related_name="dataset_rows")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="dataset_rows")
+
+    class Meta:
+        triggers = [
+            pgtrigger.Protect(name="dataset_row_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]

@@ -1,0 +1,275 @@
+"""From answers to rows: which of them a question takes, in which order, and what each line of the data set says.
+
+Nothing here writes. All of it is read inside the one snapshot that `services` opens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Value, When
+
+from labeling.demos.models import Demonstration
+from labeling.exports.models import Dataset
+from labeling.exports.question import TRAINING
+from labeling.governance import personal_data
+from labeling.intake.models import Prompt
+from labeling.people.models import User
+from labeling.rankings.models import Judgment, Ranking
+from labeling.sampling.models import BatchItem
+
+# Rows fetched from the server-side cursor at a time: what memory holds, whatever the size of the data set.
+CHUNK = 500
+# Texts whose scan is remembered: a completion comes back with each labeler that ranked it.
+REMEMBERED = 20_000
+
+
+@dataclass
+class Tally:
+    """What went in, by everything that one asks of a data set, and what did not, by reason."""
+
+    counts: dict[str, Counter] = field(
+        default_factory=lambda: {
+            name: Counter() for name in ("split", "group", "batch", "source", "use_case", "k", "origin")
+        }
+    )
+    labelers: set = field(default_factory=set)
+    rows: int = 0
+    pairs: int = 0  # of two completions that are not tied
+    ties: int = 0  # of two completions that are
+    exclusions: Counter = field(default_factory=Counter)
+
+    def add(self, **values: object) -> None:
+        self.rows += 1
+        for name, value in values.items():
+            self.counts[name][str(value)] += 1
+
+    def as_counts(self) -> dict:
+        """For the manifest: rows in all and by each dimension that has any."""
+        counts: dict[str, object] = {"rows": self.rows}
+        if self.counts["k"]:
+            counts |= {"pairs": self.pairs, "tied_pairs": self.ties}
+        if self.labelers:
+            counts["labelers"] = len(self.labelers)
+        return counts | {
+            f"by_{name}": dict(sorted(counter.items())) for name, counter in self.counts.items() if counter
+        }
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the data set, and what it comes from."""
+
+    split: str
+    row: dict
+    answer: uuid.UUID | None  # the ranking or demonstration
+    prompt: uuid.UUID
+
+
+class Scanner:
+    """Whether a text holds personal data, remembered for texts that come again."""
+
+    def __init__(self) -> None:
+        self.known: dict[object, bool] = {}
+
+    def finds(self, key: object, text: str) -> bool:
+        if key not in self.known:
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            self.known[key] = any(span.score >= personal_data.HOLD_AT for span in personal_data.scan(text))
+        return self.known[key]
+
+
+def lines_of(kind: str, question: dict, tally: Tally) -> Iterator[Line]:
+    """The rows of a data set in their order, by time and id. Fills `tally` as it goes."""
+    readers: dict[str, Callable[[dict, Tally], Iterator[Line]]] = {
+        Dataset.Kind.COMPARISONS: comparisons,
+        Dataset.Kind.DEMONSTRATIONS: demonstrations,
+        Dataset.Kind.PROMPTS: prompts,
+    }
+    return readers[kind](question, tally)
+
+
+def comparisons(question: dict, tally: Tally) -> Iterator[Line]:
+    judgments = Prefetch(
+        "judgments",
+        Judgment.objects.select_related("completion")
+        .prefetch_related("completion__provenance")
+        .order_by("completion_id"),
+    )
+    scanner = Scanner()
+    rankings = _included(Ranking, question, tally).select_related("form_version__form")
+    for ranking in rankings.prefetch_related(judgments).iterator(chunk_size=CHUNK):
+        completions = []
+        for judgment in ranking.judgments.all():
+            completion = judgment.completion
+            if scanner.finds(completion.pk, completion.text):
+                tally.exclusions["completions_with_personal_data"] += 1
+                continue
+            provenance = sorted(completion.provenance.all(), key=lambda entry: entry.pk)
+            completions.append(
+                {
+                    "id": str(completion.pk),
+                    "text": completion.text,
+                    "rank": judgment.rank,
+                    "rating": judgment.rating,
+                    "flags": judgment.flags,
+                    **({"values": judgment.values} if judgment.values else {}),
+                    # Two models may have written the same text; both are named.
+                    "model": ", ".join(dict.fromkeys(entry.model for entry in provenance)),
+                    "duplicates": max(0, len(provenance) - 1),
+                }
+            )
+        if len(completions) < 2:
+            tally.exclusions["personal_data"] += 1
+            continue
+        ranks = Counter(entry["rank"] for entry in completions)
+        ties = sum(number * (number - 1) // 2 for number in ranks.values())
+        tally.ties += ties
+        tally.pairs += len(completions) * (len(completions) - 1) // 2 - ties
+        line = _line(ranking, tally, k=len(completions))
+        line.row.update(order_shown=ranking.order_shown, completions=completions, **_said_besides(ranking))
+        yield line
+
+
+def _said_besides(ranking: Ranking) -> dict:
+    """What a ranking says beyond ranks and flags, where it says it."""
+    version = ranking.form_version
+    besides = {
+        "order_ranked": ranking.order_ranked,
+        "strength": ranking.strength,
+        "same": ranking.same,
+        "by_ratings": ranking.by_ratings,
+        "prompt_flags": ranking.prompt_fields.get("flags"),
+        "prompt_values": ranking.prompt_fields.get("values"),
+        "form": {"name": version.form.name, "number": version.number} if version else None,
+    }
+    return {name: value for name, value in besides.items() if value}
+
+
+def demonstrations(question: dict, tally: Tally) -> Iterator[Line]:
+    scanner = Scanner()
+    for demonstration in _included(Demonstration, question, tally).iterator(chunk_size=CHUNK):
+        if scanner.finds(demonstration.pk, demonstration.text):
+            tally.exclusions["personal_data"] += 1
+            continue
+        line = _line(demonstration, tally)
+        line.row.update(answer=demonstration.text)
+        yield line
+
+
+def prompts(question: dict, tally: Tally) -> Iterator[Line]:
+    found = Prompt.objects.select_related("source", "source_user").filter(_prompt_filter(question, ""))
+    if question["until"]:
+        found = found.filter(created_at__lte=datetime.fromisoformat(question["until"]))
+    if question["batches"]:
+        found = found.filter(
+            Exists(BatchItem.objects.filter(prompt=OuterRef("pk"), batch__name__in=question["batches"]))
+        )
+    refused = found.exclude(state=Prompt.State.ACCEPTED).order_by().values_list("state").annotate(Count("pk"))
+    tally.exclusions.update({f"prompt_{state}": count for state, count in refused})
+    accepted = found.filter(state=Prompt.State.ACCEPTED).order_by("created_at", "id")
+    for prompt in accepted.iterator(chunk_size=CHUNK):
+        tally.add(split=prompt.source_user.split, source=prompt.source.name, use_case=prompt.use_case)
+        yield Line(prompt.source_user.split, _about(prompt) | {"id": str(prompt.pk)}, None, prompt.pk)
+
+
+def _included(model: type[Ranking] | type[Demonstration], question: dict, tally: Tally) -> QuerySet:
+    """The answers that the question takes; those it asks for and may not have are counted by the first reason."""
+    answers = model.objects.filter(_prompt_filter(question, "task__item__prompt__"))
+    newer = model.objects.filter(replaces=OuterRef("pk"))
+    if question["until"]:
+        until = datetime.fromisoformat(question["until"])
+        answers, newer = answers.filter(created_at__lte=until), newer.filter(created_at__lte=until)
+    if question["batches"]:
+        answers = answers.filter(task__batch__name__in=question["batches"])
+    if question["groups"]:
+        answers = answers.filter(group__in=question["groups"])
+    if question["origins"]:
+        answers = answers.filter(origin__in=question["origins"])
+    reasons = []
+    if question["purpose"] == TRAINING:
+        reasons += [
+            When(group=User.Group.HELD_OUT, then=Value("held_out")),
+            When(task__batch__evaluation=True, then=Value("evaluation_batch")),
+        ]
+    else:
+        answers = answers.filter(task__batch__evaluation=True)
+    if not question["include_simulated"]:
+        reasons.append(When(Q(group=User.Group.SIMULATED) | Q(origin="simulated"), then=Value("simulated")))
+    reasons += [
+        When(~Q(task__item__prompt__state=Prompt.State.ACCEPTED), then=Value("prompt_not_accepted")),
+        When(Exists(newer), then=Value("corrected")),
+    ]
+    if model is Ranking:
+        # Kept and counted; an answer without an order compares nothing.
+        reasons += [
+            When(~Q(outcome=Ranking.Outcome.RANKED), then=F("outcome")),
+            When(form_version__definition__order="none", then=Value("no_order_asked")),
+        ]
+    answers = answers.annotate(reason=Case(*reasons, default=Value(""), output_field=CharField()))
+    refused = answers.exclude(reason="").order_by().values_list("reason").annotate(Count("pk"))
+    tally.exclusions.update(dict(refused))
+    joined = ("lease__guideline", "task__batch", "task__item__prompt__source", "task__item__prompt__source_user")
+    return answers.filter(reason="").select_related(*joined).order_by("created_at", "id")
+
+
+def _prompt_filter(question: dict, path: str) -> Q:
+    condition = Q()
+    if question["splits"]:
+        condition &= Q(**{f"{path}source_user__split__in": question["splits"]})
+    if question["sources"]:
+        condition &= Q(**{f"{path}source__name__in": question["sources"]})
+    if question["use_cases"]:
+        condition &= Q(**{f"{path}use_case__in": question["use_cases"]})
+    return condition
+
+
+def _line(answer: Ranking | Demonstration, tally: Tally, **counted: object) -> Line:
+    prompt, batch = answer.task.item.prompt, answer.task.batch
+    split = prompt.source_user.split
+    tally.labelers.add(answer.labeler_id)
+    tally.add(
+        split=split,
+        group=answer.group,
+        batch=batch.name,
+        source=prompt.source.name,
+        use_case=prompt.use_case,
+        origin=answer.origin,
+        **counted,
+    )
+    row = {
+        **_about(prompt),
+        "id": str(answer.pk),
+        "prompt_id": str(prompt.pk),
+        "labeler": pseudonym(answer.labeler_id),
+        "group": answer.group,
+        "simulated": answer.origin == "simulated",
+        "batch": batch.name,
+        # The version of the team's guidelines that held when the task was handed out.
+        "guideline": answer.lease.guideline.number if answer.lease.guideline else None,
+        "created_at": answer.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
+    }
+    return Line(split, row, answer.pk, prompt.pk)
+
+
+def _about(prompt: Prompt) -> dict:
+    return {
+        "split": prompt.source_user.split,
+        "messages": prompt.messages,
+        "source": prompt.source.name,
+        "use_case": prompt.use_case,
+    }
+
+
+def pseudonym(labeler_id: int) -> str:
+    """The same for one person in every export of this installation; nobody gets back to them without its salt."""
+    digest = hmac.new(settings.PROJECT_SALT.encode(), f"labeler:{labeler_id}".encode(), hashlib.sha256)
+    return f"labeler-{digest.hexdigest()[:16]}"
