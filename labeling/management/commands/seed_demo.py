@@ -1,0 +1,67 @@
+"""Content for a first look: accounts, prompts, ideal answers, and a batch that the model has just answered."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from labeling.leasing.services import open_tasks
+from labeling.management import content
+from labeling.refusals import Refusal
+from labeling.sampling.choosing import Selection
+from labeling.sampling.models import Batch
+from labeling.sampling.services import create_batch, fill_batch
+
+RANKING, WRITING = "first-round", "first-answers"
+RANKED = Selection(sources=(content.SOURCE,), splits=("train",), count=12)
+# Prompts that no packaged answer belongs to are among these: drawn by another seed than the ranked ones.
+WRITTEN = Selection(sources=(content.SOURCE,), splits=("train",), count=4)
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the demo's content: three accounts, the packaged prompts and answers, one batch to rank and one to write "
+        "for. Needs the model server. Can be run again; prints who may sign in."
+    )
+
+    def handle(self, **_: object) -> None:
+        try:
+            cast = content.make_cast()
+            content.bring_prompts()
+            content.bring_demonstrations()
+            _, endpoint = content.bring_base(
+                folder=settings.BASE_MODEL, name=settings.MODEL_SERVER_NAME, server=settings.MODEL_SERVER_URL
+            )
+            ranking = Batch.objects.filter(name=RANKING).first() or create_batch(
+                name=RANKING,
+                endpoints=[endpoint],
+                prompts=RANKED,
+                k=4,
+                overlap=2,
+                groups=["training", "held_out", "researcher"],
+                again=True,
+                # The small model wanders at 1; labelers should have something to tell apart.
+                temperature=0.7,
+                max_tokens=64,
+                seed=1,
+            )
+            if ranking.state == Batch.State.SAMPLING:
+                fill_batch(batch=ranking, beat=lambda **_: None, stored=lambda: open_tasks(batch=ranking))
+            writing = Batch.objects.filter(name=WRITING).first() or create_batch(
+                name=WRITING,
+                kind=Batch.Kind.DEMONSTRATION,
+                prompts=WRITTEN,
+                groups=["training", "researcher"],
+                priority=-1,
+                seed=2,
+            )
+            if writing.state == Batch.State.SAMPLING:
+                fill_batch(batch=writing, beat=lambda **_: None, stored=lambda: open_tasks(batch=writing))
+            for batch in (ranking, writing):
+                open_tasks(batch=batch)
+        except Refusal as refusal:
+            raise CommandError(refusal.message) from None
+        for entry in cast:
+            password = entry["password"] or "(its password was set by somebody else)"
+            self.stdout.write(f"  {entry['role']:<11}{entry['username']:<6}{password}")
+        self.stdout.write(f"These passwords are also in {settings.KWISE_HOME / 'sign-ins.json'}.")

@@ -1,0 +1,104 @@
+"""The packaged content and accounts that the demo and the loop begin with. Everything here can be done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from labeling.demos.importing import import_demonstrations
+from labeling.governance.services import import_prompts
+from labeling.intake.models import Import, Prompt
+from labeling.intake.reading import read_rows
+from labeling.people.models import User
+from labeling.people.services import create_user
+from labeling.pipeline.models import Checkpoint
+from labeling.pipeline.services import register_base
+from labeling.sampling.models import Endpoint
+from training.formats import write_atomic
+
+CONTENT = Path(__file__).resolve().parent.parent / "content"
+SOURCE = "kwise-seed"
+WRITER = "seed-writer"
+DEMONSTRATIONS = "packaged answers"
+CAST = (("ada", "labeler", "training"), ("rita", "researcher", "researcher"), ("amy", "admin", "researcher"))
+
+
+def make_cast() -> list[dict[str, str]]:
+    """Ada, Rita and Amy, with passwords that KWISE_HOME/sign-ins.json keeps for whoever may read it (mode 0600).
+
+    An account that is there keeps its password, and one whose password nobody noted down is listed without.
+    """
+    path = Path(settings.KWISE_HOME) / "sign-ins.json"
+    try:
+        known = {entry["username"]: entry for entry in json.loads(path.read_text())}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        known = {}
+    entries = []
+    for username, role, group in CAST:
+        entry = known.get(username, {"username": username, "role": role, "password": ""})
+        if not User.objects.filter(username=username).exists():
+            entry = {"username": username, "role": role, "password": secrets.token_urlsafe(12)}
+            create_user(
+                username=username,
+                password=entry["password"],
+                role=role,
+                group=group,
+                display_name=username.capitalize(),
+            )
+        entries.append(entry)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)  # private before anything is in it
+    os.close(descriptor)
+    write_atomic(path, json.dumps(entries, indent=2).encode())
+    os.chmod(path, 0o600)
+    return entries
+
+
+def bring_prompts() -> Import:
+    """The packaged prompts; those that are there already count as duplicates."""
+    return import_prompts(rows=read_rows(CONTENT / "prompts.jsonl"), name="packaged prompts", source=SOURCE)
+
+
+def bring_demonstrations() -> int:
+    """The packaged ideal answers, as written by an account that nobody can sign in to; how many are new."""
+    with transaction.atomic(durable=True):
+        writer, created = User.objects.get_or_create(
+            username=WRITER, defaults={"role": "labeler", "group": "training", "display_name": "Packaged answers"}
+        )
+        if created:
+            writer.set_unusable_password()
+            writer.save()
+    return import_demonstrations(batch_name=DEMONSTRATIONS, rows=_answers(), writer=writer)
+
+
+def _answers() -> Iterator[tuple[Prompt, str]]:
+    with (CONTENT / "demonstrations.jsonl").open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    wanted = [row["external_id"] for row in rows]
+    prompts = Prompt.objects.filter(source__name=SOURCE, external_id__in=wanted, state=Prompt.State.ACCEPTED)
+    found = {prompt.external_id: prompt for prompt in prompts}
+    for row in rows:
+        if row["external_id"] in found:
+            yield found[row["external_id"]], row["answer"]
+
+
+def bring_base(*, folder: Path, name: str, server: str) -> tuple[Checkpoint | None, Endpoint]:
+    """The base model in the registry, if this machine has its folder, and the endpoint that serves it."""
+    endpoint, _ = Endpoint.objects.update_or_create(
+        name=name, defaults={"base_url": server, "model": name, "active": True}
+    )
+    # Published models moved with the server when it got another port.
+    Endpoint.objects.filter(checkpoints__isnull=False).exclude(base_url=server).update(base_url=server)
+    if not (folder / "config.json").exists():
+        return None, endpoint
+    checkpoint = register_base(folder=folder, name=name)
+    if checkpoint.endpoint_id != endpoint.pk:
+        Checkpoint.objects.filter(pk=checkpoint.pk).update(endpoint=endpoint, published_at=Now())
+        checkpoint.refresh_from_db()
+    return checkpoint, endpoint
