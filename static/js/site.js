@@ -1,0 +1,13 @@
+// What every page has: behaviours found through data- attributes, attached again to whatever HTMX brings in.
+import { attach as confirm } from "./confirm.js";
+import { attach as copy } from "./copy.js";
+import { attach as once } from "./once.js";
+import { startOutbox } from "./outbox.js";
+
+function attachAll(root) {
+  for (const attach of [confirm, copy, once]) attach(root);
+}
+
+attachAll(document);
+document.addEventListener("htmx:load", (event) => attachAll(event.target));
+startOutbox();
