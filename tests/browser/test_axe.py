@@ -1,0 +1,137 @@
+"""No page has a fault that axe finds, light and dark. The pages come from the addresses, so that none is forgotten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.urls import URLPattern, get_resolver
+from playwright.sync_api import Page, expect
+
+from labeling.leasing.models import Lease
+from tests.factories import make_batch, make_prompt, make_task
+from tests.invariants.conftest import world  # noqa: F401, a fixture
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+# What a page's address may name, by the parameter's name: the model whose rows are tried, and the field.
+NAMED = {
+    "job_id": ("job", "pk"),
+    "user_id": ("user", "pk"),
+    "number": ("guideline", "number"),
+    "prompt_id": ("prompt", "pk"),
+    "endpoint_id": ("endpoint", "pk"),
+    "batch_id": ("batch", "pk"),
+    "item_id": ("batchitem", "pk"),
+    "lease_id": ("lease", "pk"),
+    "question_id": ("question", "pk"),
+    "dataset_id": ("dataset", "pk"),
+    "run_id": ("run", "pk"),
+    "checkpoint_id": ("checkpoint", "pk"),
+    "campaign_id": ("campaign", "pk"),
+    "name": ("form", "name"),
+}
+# These are no pages, or need what only the page before them has.
+NO_PAGES = {"dataset-file", "invitation-accept", "work-next"}
+# What these do, they do on POST alone.
+ACTIONS = ("-revoke", "-cancel", "-retry", "-restart", "-publish", "-switch", "-check")
+MOST_TRIED = 12  # rows of a model
+WORDS = """async (rules) => {
+    const found = await axe.run(document, rules ? { runOnly: { type: "rule", values: rules } } : {});
+    const say = (node) => `${node.target} ${node.failureSummary}`;
+    return found.violations.map((one) => `${one.id} (${one.impact}): ${one.nodes.slice(0, 3).map(say).join(" | ")}`);
+}"""
+
+
+def routes(patterns: list | None = None, prefix: str = "") -> Iterator[tuple[str, str]]:
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = prefix + str(pattern.pattern)
+        if hasattr(pattern, "url_patterns"):
+            yield from routes(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern) and pattern.name and not route.startswith("api/"):
+            yield route, pattern.name
+
+
+def addresses(route: str) -> Iterator[str]:
+    parameters = re.findall(r"<(?:\w+:)?(\w+)>", route)
+    rows = []
+    for parameter in parameters:
+        assert parameter in NAMED, f"{route}: say in NAMED which rows {parameter} names"
+        model, field = NAMED[parameter]
+        rows.append(apps.get_model("labeling", model).objects.values_list(field, flat=True)[:MOST_TRIED])
+    for values in product(*rows):
+        yield "/" + re.sub(r"<[^>]+>", "{}", route).format(*values)
+
+
+def pages_of(person) -> Iterator[str]:
+    """The address of each page that `person` gets to, one for each route."""
+    client = Client()
+    client.force_login(person)
+    for route, name in routes():
+        if name in NO_PAGES or name.endswith(ACTIONS):
+            continue
+        for address in addresses(route):
+            answer = client.get(address)
+            if answer.status_code in (403, 405):
+                break
+            if answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/html"):
+                yield address
+                break
+
+
+def faults(page: Page, where: str) -> list[str]:
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    page.evaluate(AXE)
+    found = [f"{where}: {fault}" for fault in page.evaluate(WORDS, None)]
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    return found + [f"{where}, dark: {fault}" for fault in page.evaluate(WORDS, ["color-contrast"])]
+
+
+def look_at(page: Page, person) -> list[str]:
+    found = []
+    for address in pages_of(person):
+        page.goto(address)
+        if page.locator("[data-ranking], [data-demonstration]").count():
+            page.wait_for_selector("main[data-live]")
+        found += faults(page, address)
+    return found
+
+
+@pytest.mark.parametrize("who", ["bo", "ada", "amy", "rita"])
+def test_no_page_has_a_fault(world, sign_in, request, who, problems):  # noqa: F811
+    person = request.getfixturevalue(who)
+    found = look_at(sign_in(person, at="/account/"), person)
+    problems.clear()
+    assert found == []
+
+
+def test_what_is_open_to_all_has_no_fault(new_context):
+    page = new_context().new_page()
+    page.goto("/sign-in/")
+    assert faults(page, "sign-in") == []
+
+
+def test_no_state_of_the_ranking_page_has_a_fault(sign_in, ada):
+    make_task(
+        batch=make_batch(), prompt=make_prompt("Which?"), texts=[f"Answer {number}. " * 30 for number in range(6)]
+    )
+    page = sign_in(ada, at="/work/")
+    page.get_by_role("button", name="Begin").click()
+    page.wait_for_selector("main[data-live]")
+    found = faults(page, "rating")
+    for key, dialog in (("?", "Keys"), ("s", "Skip this task?"), ("q", "Ask about this task"), ("c", "Side by side")):
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog", name=dialog)).to_be_visible()
+        found += faults(page, dialog)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    for key in "t666666112":
+        page.keyboard.press("Escape" if key == "t" else key)
+    expect(page.locator("main")).to_have_attribute("data-step", "rank")
+    assert found + faults(page, "ranking") == []
+    assert Lease.objects.get().state == "open"

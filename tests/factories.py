@@ -1,0 +1,114 @@
+"""Rows for tests, made through the models so that each feature's tests stand on their own."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from labeling.demos.models import Demonstration
+from labeling.intake.models import Prompt, Source, SourceUser
+from labeling.leasing.models import Lease, Seat, Task
+from labeling.leasing.services import seat_groups
+from labeling.rankings.models import Judgment, Ranking
+from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+from training.formats import canonical_json
+
+_number = itertools.count(1)
+
+
+def make_prompt(text: str = "", *, user: str = "user-1", split: str = "train", source: str = "api", **extra) -> Prompt:
+    origin, _ = Source.objects.get_or_create(name=source)
+    writer, _ = SourceUser.objects.get_or_create(source=origin, external_id=user, defaults={"split": split})
+    messages = extra.pop("messages", None) or [{"role": "user", "content": text or f"Prompt number {next(_number)}?"}]
+    digest = hashlib.sha256(canonical_json(messages)).hexdigest()
+    return Prompt.objects.create(source=origin, source_user=writer, messages=messages, text_sha256=digest, **extra)
+
+
+def make_endpoint(name: str = "", model: str = "smollm2-135m", base_url: str = "http://127.0.0.1:8001") -> Endpoint:
+    return Endpoint.objects.create(name=name or f"endpoint-{next(_number)}", base_url=base_url, model=model)
+
+
+def make_batch(**extra) -> Batch:
+    extra = {
+        "name": f"batch-{next(_number)}",
+        "state": "open",
+        "groups": ["training", "held_out", "researcher"],
+        **extra,
+    }
+    return Batch.objects.create(**extra)
+
+
+def make_task(
+    *, batch: Batch | None = None, prompt: Prompt | None = None, texts=("One.", "Two.", "Three.", "Four."), models=()
+) -> Task:
+    """An open task whose completions are `texts`, by `models` (all by one model where none are named)."""
+    batch = batch or make_batch()
+    item = BatchItem.objects.create(batch=batch, prompt=prompt or make_prompt(), k=len(texts), state="filled")
+    for index, text in enumerate(texts):
+        completion = Completion.objects.create(
+            item=item, text=text, text_sha256=hashlib.sha256(text.encode()).hexdigest()
+        )
+        Provenance.objects.create(completion=completion, model=models[index] if models else "secret-model", seed=index)
+    task = Task.objects.create(item=item, batch=batch, kind=batch.kind)
+    for number, groups in enumerate(seat_groups(batch)):
+        Seat.objects.create(task=task, batch=batch, number=number, groups=groups, categories=item.prompt.categories)
+    return task
+
+
+def make_lease(*, task: Task, labeler, state: str = "open") -> Lease:
+    seat = task.seats.filter(state="free").order_by("number").first()
+    Seat.objects.filter(pk=seat.pk).update(state="filled" if state == "submitted" else "taken")
+    order = [str(pk) for pk in task.item.completions.order_by("id").values_list("id", flat=True)]
+    return Lease.objects.create(
+        task=task,
+        seat=seat,
+        labeler=labeler,
+        state=state,
+        order_shown=order,
+        expires_at=timezone.now() + timedelta(minutes=15),
+        ended_at=None if state in ("open", "ahead") else Now(),
+    )
+
+
+def make_ranking(*, task: Task, labeler, ranks=None, ratings=None, **extra) -> Ranking:
+    """A submitted ranking; `ranks` in the order the completions were made, 1, 2, 3 … where not given."""
+    lease = make_lease(task=task, labeler=labeler, state="submitted")
+    ranking = Ranking.objects.create(
+        lease=lease,
+        task=task,
+        labeler=labeler,
+        group=labeler.group,
+        origin="simulated" if labeler.is_simulated else "workbench",
+        idempotency_key=f"key-{next(_number)}",
+        payload_sha256="0" * 64,
+        order_shown=lease.order_shown,
+        **extra,
+    )
+    completions = list(task.item.completions.order_by("created_at", "id"))
+    for index, completion in enumerate(completions):
+        Judgment.objects.create(
+            ranking=ranking,
+            completion=completion,
+            rank=ranks[index] if ranks else index + 1,
+            rating=ratings[index] if ratings else None,
+        )
+    return ranking
+
+
+def make_demonstration(*, prompt: Prompt, labeler, text: str, batch: Batch | None = None) -> Demonstration:
+    task = make_task(batch=batch or make_batch(kind="demonstration"), prompt=prompt, texts=())
+    lease = make_lease(task=task, labeler=labeler, state="submitted")
+    return Demonstration.objects.create(
+        lease=lease,
+        task=task,
+        labeler=labeler,
+        group=labeler.group,
+        origin="simulated" if labeler.is_simulated else "workbench",
+        idempotency_key=f"key-{next(_number)}",
+        payload_sha256="0" * 64,
+        text=text,
+    )

@@ -1,0 +1,115 @@
+"""One of everything in the database, for statements that try to break it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from django.db import Error, connection, transaction
+from django.utils import timezone
+
+from tests import factories
+
+
+@pytest.fixture
+def world(ada, bo, hal, amy) -> SimpleNamespace:
+    """Ada has ranked and written, Bo is at a task with another behind it, and there is a job, a data set, a run …"""
+    from labeling.models import (
+        AuditEvent,
+        Break,
+        Campaign,
+        Checkpoint,
+        Dataset,
+        DatasetRow,
+        Finding,
+        Guideline,
+        GuidelineRead,
+        Invitation,
+        Job,
+        Message,
+        Question,
+        Run,
+        TeamSettings,
+    )
+
+    now = timezone.now()
+    prompt = factories.make_prompt("Why?", external_id="p1")
+    endpoint = factories.make_endpoint("tuned")
+    batch = factories.make_batch(overlap=2, name="first")
+    task = factories.make_task(batch=batch, prompt=prompt)
+    ranking = factories.make_ranking(task=task, labeler=ada)
+    held = factories.make_lease(task=task, labeler=bo)
+    factories.make_lease(task=factories.make_task(), labeler=bo, state="ahead")
+    other = factories.make_task()
+    demonstration = factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, text="Because.")
+    Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
+    Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
+    Finding.objects.create(
+        prompt=prompt, message_index=0, kind="email", start=1, end=2, score=0.5, recogniser="r", version="1"
+    )
+    baseline = factories.make_endpoint("base")
+    Campaign.objects.create(name="c", batch=batch, baseline=baseline, candidate=endpoint)
+    dataset = Dataset.objects.create(kind="comparisons", content_hash="f" * 64)
+    DatasetRow.objects.create(dataset=dataset, ranking=ranking, prompt=prompt)
+    base = Checkpoint.objects.create(
+        name="base", kind="policy", folder="/base", weights_sha256="0" * 64, endpoint=baseline, published_at=now
+    )
+    Run.objects.create(name="run", algorithm="rm", dataset=dataset, base=base, folder="/run")
+    guideline = Guideline.objects.create(number=1, title="How we work", text="Read first.")
+    GuidelineRead.objects.create(guideline=guideline, labeler=ada)
+    Break.objects.create(labeler=ada)
+    TeamSettings.objects.create()
+    question = Question.objects.create(lease=ranking.lease, labeler=ada)
+    Message.objects.create(question=question, author=ada, text="Why?")
+    AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
+    return SimpleNamespace(
+        task=task, ranking=ranking, held=held, other=other, demonstration=demonstration, endpoint=endpoint, hal=hal
+    )
+
+
+@pytest.fixture
+def refused() -> Callable[[str], Error]:
+    """The error that PostgreSQL answers to a statement; fails when it does not refuse."""
+
+    def run(statement: str, parameters: list | None = None) -> Error:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                changed = cursor.rowcount
+        except Error as error:
+            return error
+        raise AssertionError(f"PostgreSQL took it ({changed} rows): {statement}")
+
+    return run
+
+
+def copy_of(table: str, where: str = "true", **changes: str) -> str:
+    """An INSERT of one row that is there already, with `changes` (SQL expressions by column) and a new id."""
+    with connection.cursor() as cursor:
+        columns = [column.name for column in connection.introspection.get_table_description(cursor, table)]
+    if "id" not in changes:
+        uuid_id = table.removeprefix("labeling_") in UUID_KEYS
+        changes = {"id": "gen_random_uuid()" if uuid_id else "DEFAULT", **changes}
+    columns = [column for column in columns if changes.get(column) != "DEFAULT"]
+    names = ", ".join(f'"{column}"' for column in columns)
+    values = ", ".join(changes.get(column, f'"{column}"') for column in columns)
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE {where} LIMIT 1"
+
+
+UUID_KEYS = {
+    "job",
+    "question",
+    "import",
+    "prompt",
+    "apitoken",
+    "completion",
+    "campaign",
+    "task",
+    "lease",
+    "demonstration",
+    "ranking",
+    "dataset",
+    "checkpoint",
+    "run",
+}

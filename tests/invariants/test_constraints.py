@@ -1,0 +1,132 @@
+"""Each constraint that the models name, broken once in SQL: the database says no, and by that constraint."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+
+from tests.invariants.conftest import copy_of
+
+pytestmark = pytest.mark.django_db
+
+JOB, LEASE, RANKING = "labeling_job", "labeling_lease", "labeling_ranking"
+DEMONSTRATION, JUDGMENT = "labeling_demonstration", "labeling_judgment"
+SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
+SECOND = {"revision": "2", "idempotency_key": "'second'"}
+NEW = {"idempotency_key": "'new'"}
+
+
+def update(table: str, change: str, where: str = "true") -> str:
+    return f"UPDATE labeling_{table} SET {change} WHERE {where}"
+
+
+# name → the statement that breaks it; a function of the world where it needs somebody in it.
+BREAKERS = {
+    "job_one_open_per_key": lambda w: copy_of(JOB),
+    "job_state_is_known": update("job", "state = 'odd'"),
+    "job_running_has_heartbeat": update("job", "heartbeat_at = NULL"),
+    "source_user_once_per_source": lambda w: copy_of("labeling_sourceuser"),
+    "split_is_known": lambda w: copy_of("labeling_sourceuser", split="'odd'", external_id="'new'"),
+    "source_user_within_prompt_cap": update("sourceuser", "prompt_count = 201"),
+    "prompt_once_per_external_id": lambda w: copy_of("labeling_prompt", "external_id = 'p1'", text_sha256="'new'"),
+    "prompt_state_is_known": update("prompt", "state = 'odd'"),
+    "user_role_is_known": update("user", "role = 'odd'"),
+    "user_group_is_known": update("user", "\"group\" = 'odd'"),
+    "user_simulated_is_labeler": update("user", "\"group\" = 'simulated'", "role = 'admin'"),
+    "user_opted_out_of_known_categories": update("user", "opted_out = '{odd}'"),
+    "user_paused_says_why": update("user", "paused_at = now()"),
+    "user_daily_quota_is_at_least_1": update("user", "daily_quota = 0"),
+    "break_one_open_per_labeler": lambda w: copy_of("labeling_break"),
+    "break_ends_after_it_began": update("break", "ended_at = began_at - interval '1 second'"),
+    "team_settings_are_one_row": lambda w: copy_of("labeling_teamsettings", id="2"),
+    "team_settings_lease_is_a_minute_to_a_day": update("teamsettings", "lease_seconds = 59"),
+    "guideline_number_is_at_least_1": lambda w: copy_of("labeling_guideline", number="0"),
+    "guideline_says_something": lambda w: copy_of("labeling_guideline", number="2", text="''"),
+    "guideline_read_once_per_labeler": lambda w: copy_of("labeling_guidelineread"),
+    "question_state_is_known": update("question", "state = 'odd'"),
+    "question_is_shared_with_its_answer": update("question", "shared_at = now()"),
+    "message_says_something": lambda w: copy_of("labeling_message", text="''"),
+    "prompt_categories_are_known": update("prompt", "categories = '{odd}'"),
+    "invitation_accepted_by_someone_at_some_time": update("invitation", "accepted_at = now()"),
+    "batch_overlap_1_to_100": update("batch", "overlap = 101"),
+    "batch_temperature_0_to_2": update("batch", "temperature = 2.1"),
+    "batch_top_p_0_to_1": update("batch", "top_p = 0"),
+    "batch_max_tokens_1_to_4096": update("batch", "max_tokens = 4097"),
+    "batch_item_once_per_prompt": lambda w: copy_of("labeling_batchitem"),
+    "batch_item_k_0_to_26": update("batchitem", "k = 27"),
+    "form_name_is_a_word": update("form", "name = 'Two words'", "name = 'pairs'"),
+    "form_version_number_once": lambda w: copy_of("labeling_formversion"),
+    "form_version_number_from_1": lambda w: copy_of("labeling_formversion", number="0"),
+    "completion_once_per_text": lambda w: copy_of("labeling_completion"),
+    "campaign_compares_two_endpoints": update("campaign", "baseline_id = candidate_id"),
+    "seat_number_once_per_task": lambda w: copy_of("labeling_seat"),
+    "seat_state_is_known": update("seat", "state = 'odd'"),
+    "queue_position_once_per_labeler_and_batch": lambda w: (
+        "INSERT INTO labeling_queueposition (labeler_id, batch_id, place) "
+        f"VALUES ({w.hal.pk}, {w.other.batch_id}, 1), ({w.hal.pk}, {w.other.batch_id}, 2)"
+    ),
+    "lease_one_open_per_seat": lambda w: copy_of(LEASE, OPEN, labeler_id=str(w.hal.pk)),
+    "lease_one_submitted_per_seat": lambda w: copy_of(LEASE, SUBMITTED, labeler_id=str(w.hal.pk)),
+    "lease_once_per_task_and_labeler": lambda w: copy_of(LEASE, SUBMITTED, seat_id="NULL", state="'expired'"),
+    "lease_one_open_per_labeler": lambda w: copy_of(
+        LEASE, OPEN, task_id=f"'{w.other.pk}'::uuid", seat_id=str(w.other.seats.get().pk)
+    ),
+    "lease_one_ahead_per_labeler": lambda w: copy_of(
+        LEASE, "state = 'ahead'", task_id=f"'{w.other.pk}'::uuid", seat_id=str(w.other.seats.get().pk)
+    ),
+    "lease_state_is_known": update("lease", "state = 'odd'"),
+    "lease_open_has_seat": update("lease", "seat_id = NULL", OPEN),
+    "demonstration_one_per_lease_and_revision": lambda w: copy_of(DEMONSTRATION, **NEW),
+    "demonstration_once_per_idempotency_key": lambda w: copy_of(DEMONSTRATION, revision="2", replaces_id="id"),
+    "demonstration_is_not_empty": lambda w: copy_of(DEMONSTRATION, **SECOND, replaces_id="id", text="''"),
+    "demonstration_revision_names_what_it_replaces": lambda w: copy_of(DEMONSTRATION, **SECOND),
+    "demonstration_simulated_is_marked": lambda w: copy_of(
+        DEMONSTRATION, **SECOND, replaces_id="id", origin="'simulated'"
+    ),
+    "ranking_one_per_lease_and_revision": lambda w: copy_of(RANKING, **NEW),
+    "ranking_once_per_idempotency_key": lambda w: copy_of(RANKING, revision="2", replaces_id="id"),
+    "ranking_revision_names_what_it_replaces": lambda w: copy_of(RANKING, **SECOND),
+    "ranking_group_is_known": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", group="'odd'"),
+    "ranking_simulated_is_marked": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", group="'simulated'"),
+    "ranking_outcome_is_known": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", outcome="'odd'"),
+    "ranking_strength_1_to_9": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", strength="10"),
+    "judgment_once_per_completion": lambda w: copy_of(JUDGMENT),
+    "judgment_rank_1_to_26": lambda w: copy_of(JUDGMENT, rank="27"),
+    "judgment_rating_1_to_7": lambda w: copy_of(JUDGMENT, rating="8"),
+    "dataset_once_per_content_hash": lambda w: copy_of("labeling_dataset"),
+    "finding_spans_something": update("finding", '"end" = start'),
+    "finding_score_is_a_share": update("finding", "score = 1.5"),
+    "checkpoint_served_was_published": update("checkpoint", "published_at = NULL"),
+    "run_ppo_has_reward_model": lambda w: copy_of("labeling_run", algorithm="'ppo'", name="'new'"),
+}
+
+
+def named() -> set[str]:
+    models = apps.get_app_config("labeling").get_models()
+    return {constraint.name for model in models for constraint in model._meta.constraints}
+
+
+def test_every_constraint_is_tried():
+    assert set(BREAKERS) == named()
+
+
+@pytest.mark.parametrize("name", sorted(BREAKERS))
+def test_constraint_refuses(world, refused, name):
+    breaker = BREAKERS[name]
+    error = refused(breaker if isinstance(breaker, str) else breaker(world))
+    assert error.__cause__.diag.constraint_name == name
+
+
+def test_ranks_and_ratings_below_one_are_refused_too(world, refused):
+    for change in ({"rank": "0"}, {"rating": "0"}):
+        assert refused(copy_of(JUDGMENT, **change)).__cause__.diag.constraint_name.startswith("judgment_ra")
+
+
+def test_an_answer_is_replaced_once(world, refused):
+    """Two corrections of one answer would leave two that are the latest."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(copy_of(RANKING, **SECOND, replaces_id="id"))
+    third = copy_of(RANKING, "revision = 1", revision="3", idempotency_key="'third'", replaces_id="id")
+    assert "replaces_id" in refused(third).__cause__.diag.constraint_name

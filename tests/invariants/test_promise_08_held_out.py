@@ -1,0 +1,31 @@
+"""8. Held-out labelers' answers never enter a training export, also once their group has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labeling.exports.services import create_dataset
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_answers_of_the_held_out_stay_out(ada, hal, moved):
+    batch = factories.make_batch(overlap=2)
+    task = factories.make_task(batch=batch)
+    ours = factories.make_ranking(task=task, labeler=ada)
+    theirs = factories.make_ranking(task=task, labeler=hal)
+    written = factories.make_demonstration(prompt=factories.make_prompt(), labeler=hal, text="Held-out words.")
+    if moved:
+        type(hal).objects.filter(pk=hal.pk).update(group="training")
+    text = ""
+    for kind in ("comparisons", "demonstrations"):
+        folder = Path(create_dataset(kind=kind).folder)
+        text += "".join(path.read_text("utf-8") for path in folder.glob("*.jsonl"))
+    assert str(ours.pk) in text
+    assert str(theirs.pk) not in text
+    assert str(written.pk) not in text
+    assert "Held-out words." not in text

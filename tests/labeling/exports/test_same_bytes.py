@@ -1,0 +1,215 @@
+"""The same question of the same data gives the same bytes; a half data set is never seen."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from labeling.exports import rows as export_rows
+from labeling.exports import services
+from labeling.exports.models import Dataset, DatasetRow
+from labeling.exports.services import create_dataset
+from labeling.refusals import Refusal
+from tests.factories import make_demonstration, make_prompt, make_ranking, make_task
+from training.formats import iter_rows, verify
+
+pytestmark = pytest.mark.django_db
+# Where it matters what other connections see.
+committed = pytest.mark.django_db(transaction=True)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@committed
+def test_same_question_gives_the_data_set_that_is_there(ada, tmp_path):
+    for _ in range(5):
+        make_ranking(task=make_task(), labeler=ada)
+    first = create_dataset(kind="comparisons", question={"splits": ["train", "valid"]}, out=tmp_path / "a")
+    second = create_dataset(kind="comparisons", question={"splits": ["valid", "train", "valid"]}, out=tmp_path / "b")
+    assert second.pk == first.pk
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b") == files_of(Path(first.folder))
+    assert verify(tmp_path / "b") == []
+    assert Dataset.objects.count() == 1
+    assert DatasetRow.objects.count() == 5
+
+
+def test_bytes_are_the_same_when_they_are_made_anew(ada, settings, tmp_path):
+    for number in range(5):
+        make_ranking(task=make_task(prompt=make_prompt(user=f"u{number}")), labeler=ada, ranks=[1, 2, 2, 4])
+    first = create_dataset(kind="comparisons", out=tmp_path / "a")
+    settings.DATASETS_FOLDER = tmp_path / "elsewhere"
+    second = create_dataset(kind="comparisons", out=tmp_path / "b")
+    assert first.content_hash == second.content_hash
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+
+
+def test_another_question_has_another_hash(ada):
+    make_ranking(task=make_task(), labeler=ada)
+    hashes = {
+        create_dataset(kind="comparisons", question=question).content_hash
+        for question in ({}, {"splits": ["train"]}, {"include_simulated": True})
+    }
+    assert len(hashes) == 3
+
+
+def test_one_more_ranking_makes_another_data_set(ada):
+    make_ranking(task=make_task(), labeler=ada)
+    first = create_dataset(kind="comparisons")
+    make_ranking(task=make_task(), labeler=ada)
+    second = create_dataset(kind="comparisons")
+    assert first.content_hash != second.content_hash
+    assert verify(Path(first.folder)) == verify(Path(second.folder)) == []
+
+
+def test_copy_can_be_changed_without_changing_the_data_set(ada, tmp_path):
+    make_ranking(task=make_task(), labeler=ada)
+    dataset = create_dataset(kind="comparisons", out=tmp_path / "out")
+    copy = tmp_path / "out" / "train.jsonl"
+    copy.chmod(0o644)
+    copy.write_text("changed")
+    assert verify(Path(dataset.folder)) == []
+    assert verify(tmp_path / "out") != []
+
+
+def test_existing_folder_is_never_replaced(ada, tmp_path):
+    make_ranking(task=make_task(), labeler=ada)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").write_text("dear to me")
+    with pytest.raises(Refusal, match="never replaces"):
+        create_dataset(kind="comparisons", out=tmp_path / "mine")
+    assert not Dataset.objects.exists()
+
+
+def test_damaged_folder_is_found_before_it_is_given_out(ada, tmp_path):
+    make_ranking(task=make_task(), labeler=ada)
+    dataset = create_dataset(kind="comparisons")
+    path = Path(dataset.folder) / "train.jsonl"
+    path.chmod(0o644)
+    path.write_bytes(b"{}\n")
+    with pytest.raises(Refusal, match="damaged"):
+        create_dataset(kind="comparisons", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@committed
+def test_rows_added_during_the_export_do_not_appear(ada, monkeypatch):
+    monkeypatch.setattr(export_rows, "CHUNK", 1)
+    for _ in range(4):
+        make_ranking(task=make_task(), labeler=ada)
+    real, added = services.lines_of, []
+
+    def add_another() -> None:
+        added.append(make_ranking(task=make_task(), labeler=ada))
+        connection.close()
+
+    def interrupted(*args):
+        for line in real(*args):
+            if not added:
+                thread = threading.Thread(target=add_another)
+                thread.start()
+                thread.join()
+            yield line
+
+    monkeypatch.setattr(services, "lines_of", interrupted)
+    dataset = create_dataset(kind="comparisons")
+    assert len(added) == 1
+    found = {row["id"] for row in iter_rows(Path(dataset.folder), "train")}
+    assert len(found) == 4
+    assert str(added[0].pk) not in found
+
+
+@committed
+def test_cancelled_export_leaves_nothing(ada, settings):
+    make_ranking(task=make_task(), labeler=ada)
+
+    class Cancelled(Exception):
+        pass
+
+    def beat(**news):
+        if news.get("note") == "writing":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        create_dataset(kind="comparisons", beat=beat)
+    assert not Dataset.objects.exists()
+    assert list(Path(settings.DATASETS_FOLDER).iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys, django
+django.setup()
+from django.conf import settings
+from pathlib import Path
+settings.DATABASES["default"]["NAME"] = sys.argv[2]
+settings.DATASETS_FOLDER = Path(sys.argv[1])
+from labeling.exports import services
+real = services.lines_of
+def die(*args):
+    for number, line in enumerate(real(*args)):
+        if number == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield line
+services.lines_of = die
+services.create_dataset(kind="comparisons")
+"""
+
+
+@committed
+def test_killed_export_leaves_nothing_visible_and_the_next_one_is_whole(ada, settings, tmp_path):
+    for _ in range(6):
+        make_ranking(task=make_task(), labeler=ada)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, str(settings.DATASETS_FOLDER), connection.settings_dict["NAME"]],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    home = Path(settings.DATASETS_FOLDER)
+    left = list(home.iterdir())
+    assert left and all(path.name.startswith(".") for path in left)
+    assert not Dataset.objects.exists()
+
+    dataset = create_dataset(kind="comparisons")
+    assert len(list(iter_rows(Path(dataset.folder), "train"))) == 6
+    old = time.time() - 2 * services.LEFTOVER_AGE
+    for path in left:
+        os.utime(path, (old, old))
+    services.remove_leftovers(home)
+    assert [path.name for path in home.iterdir()] == [dataset.content_hash]
+
+
+def test_export_that_died_between_files_and_row_is_taken_up(ada, monkeypatch):
+    make_ranking(task=make_task(), labeler=ada)
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "_store", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            create_dataset(kind="comparisons")
+    dataset = create_dataset(kind="comparisons")
+    assert verify(Path(dataset.folder)) == []
+
+
+def test_demonstrations_and_prompts_are_exported_too(ada, hal):
+    prompt = make_prompt("Say hello.", use_case="chat")
+    mine = make_demonstration(prompt=prompt, labeler=ada, text="  Hello.\r\n")
+    make_demonstration(prompt=make_prompt(), labeler=hal, text="Mine.")
+    make_demonstration(prompt=make_prompt(), labeler=ada, text="Call me: +1 415-555-2671, or jo.miller@gmail.com")
+    make_prompt(state="held")
+    demonstrations = create_dataset(kind="demonstrations")
+    (row,) = iter_rows(Path(demonstrations.folder), "train")
+    assert (row["id"], row["answer"], row["prompt_id"]) == (str(mine.pk), "  Hello.\r\n", str(prompt.pk))
+    assert demonstrations.manifest["exclusions"] == {"held_out": 1, "personal_data": 1}
+    assert demonstrations.rows.get().demonstration_id == mine.pk
+    prompts = create_dataset(kind="prompts")
+    listed = list(iter_rows(Path(prompts.folder), "train"))
+    assert len(listed) == 3
+    assert {"id", "split", "messages", "source", "use_case"} == set(listed[0])
+    assert prompts.manifest["exclusions"] == {"prompt_held": 1}

@@ -1,0 +1,63 @@
+"""The demo's content, answered by a real (tiny) model."""
+
+import json
+import stat
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from labeling.demos.models import Demonstration
+from labeling.exports.services import create_dataset
+from labeling.intake.models import Prompt
+from labeling.leasing.services import grant_lease
+from labeling.people.models import User
+from labeling.pipeline.models import Checkpoint
+from labeling.sampling.models import Batch, BatchItem, Endpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def tiny_demo(settings, tiny_server, tiny_policy):
+    settings.MODEL_SERVER_URL, settings.MODEL_SERVER_NAME, settings.BASE_MODEL = tiny_server, "first", tiny_policy
+
+
+def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, capsys):
+    call_command("seed_demo")
+    first = capsys.readouterr().out
+    kept = json.loads((home / "sign-ins.json").read_text())
+    assert stat.S_IMODE((home / "sign-ins.json").stat().st_mode) == 0o600
+    counts = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
+    assert counts[:3] == [4, 60, 30]
+    call_command("seed_demo")
+    assert capsys.readouterr().out == first
+    again = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
+    assert again == counts
+
+    assert [entry["username"] for entry in kept] == ["ada", "rita", "amy"]
+    for entry in kept:
+        user = User.objects.get(username=entry["username"])
+        assert user.check_password(entry["password"])
+        assert entry["password"] in first
+    assert not User.objects.get(username="seed-writer").has_usable_password()
+
+    lease = grant_lease(labeler=User.objects.get(username="ada"))
+    assert lease.task.kind == "ranking"
+    assert len(lease.order_shown) == 4
+
+    dataset = create_dataset(kind="demonstrations", question={})
+    assert sum(entry["rows"] for entry in dataset.manifest["files"]) == 30
+
+
+def test_model_server_that_is_away_is_said_so(tiny_demo, settings, monkeypatch):
+    settings.MODEL_SERVER_URL = "http://127.0.0.1:9"
+    monkeypatch.setattr("models_service.client.FIRST_PAUSE_SECONDS", 0.01)
+    with pytest.raises(CommandError, match="127.0.0.1:9"):
+        call_command("seed_demo")
+
+
+def test_password_that_somebody_changed_is_not_made_up(tiny_demo, home, capsys):
+    User.objects.create_user("ada", password="her own choice", role="labeler", group="training")
+    call_command("seed_demo")
+    assert "set by somebody else" in capsys.readouterr().out
+    assert User.objects.get(username="ada").check_password("her own choice")
