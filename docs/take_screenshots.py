@@ -1,0 +1,131 @@
+"""Take a picture of each page of a running demo, light and dark, into docs/screenshots/.
+
+    .venv/bin/python docs/take_screenshots.py [http://127.0.0.1:8000]
+
+Signs in with what `make demo` wrote to KWISE_HOME/sign-ins.json. Begins a ranking as the labeler and leaves a draft.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "docs" / "screenshots"
+HOME = Path(os.environ.get("KWISE_HOME", ROOT / ".kwise"))
+SIZE = {"width": 1280, "height": 720}  # pixels, a small laptop
+
+LABELER = {"work": "/work/", "answers": "/answers/", "account": "/account/"}
+STAFF = {
+    "overview": "/",
+    "prompts": "/prompts/",
+    "prompt-import": "/prompts/import/",
+    "prompt-triage": "/prompts/triage/",
+    "endpoints": "/endpoints/",
+    "batches": "/batches/",
+    "batch-new": "/batches/new/",
+    "datasets": "/datasets/",
+    "dataset-new": "/datasets/new/",
+    "runs": "/runs/",
+    "run-new": "/runs/new/",
+    "models": "/models/",
+    "campaigns": "/campaigns/",
+    "campaign-new": "/campaigns/new/",
+    "agreement": "/agreement/",
+    "jobs": "/jobs/",
+}
+ADMIN = {"people": "/people/", "invitations": "/people/invitations/", "audit": "/audit/"}
+# The first row's own page of a list: page → (list, how its link begins).
+FIRST = {
+    "prompt": ("/prompts/", "/prompts/"),
+    "batch": ("/batches/", "/batches/"),
+    "dataset": ("/datasets/", "/datasets/"),
+    "run": ("/runs/", "/runs/"),
+    "model": ("/models/", "/models/"),
+    "campaign": ("/campaigns/", "/campaigns/"),
+    "job": ("/jobs/", "/jobs/"),
+    "person": ("/people/", "/people/"),
+}
+
+
+def sign_in(browser: Browser, base: str, name: str, password: str, scheme: str) -> Page:
+    page = browser.new_context(viewport=SIZE, color_scheme=scheme, base_url=base).new_page()
+    page.goto("/sign-in/")
+    page.fill("input[name=username]", name)
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_load_state("networkidle")
+    return page
+
+
+def shoot(page: Page, name: str, scheme: str, *, whole: bool = True) -> None:
+    page.wait_for_load_state("load")
+    page.screenshot(path=OUT / f"{name}-{scheme}.png", full_page=whole)
+    print(f"{name}-{scheme}.png")
+
+
+def shoot_ranking(page: Page, scheme: str) -> None:
+    """The ranking page in its two steps, by keyboard, as a labeler works."""
+    page.goto("/work/next/")
+    page.wait_for_load_state("networkidle")
+    if page.locator("textarea[name=text]").count():
+        shoot(page, "demonstration", scheme, whole=False)
+        return
+    shoot(page, "rating", scheme, whole=False)
+    count = page.locator("[data-completion]").count() or 4
+    for rating in [5, 3, 6, 3, 4, 2, 5, 3, 4][:count]:
+        page.keyboard.press(str(rating))
+    page.wait_for_timeout(300)
+    for rank in [2, 3, 1][: count - 1]:
+        page.keyboard.press(str(rank))
+    page.wait_for_timeout(1200)
+    shoot(page, "ranking", scheme, whole=False)
+
+
+def first_link(page: Page, listing: str, start: str) -> str | None:
+    """Where the first link of the list's table leads."""
+    page.goto(listing)
+    for link in page.locator("main table a").all():
+        target = link.get_attribute("href") or ""
+        if target.startswith(start) and target.rstrip("/") not in (listing.rstrip("/"), f"{listing}new"):
+            return target
+    return None
+
+
+def main() -> None:
+    base = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
+    accounts = {row["username"]: row["password"] for row in json.loads((HOME / "sign-ins.json").read_text())}
+    OUT.mkdir(parents=True, exist_ok=True)
+    chromium = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking", "--disable-sync"]
+        )
+        for scheme in ("light", "dark"):
+            page = browser.new_context(viewport=SIZE, color_scheme=scheme, base_url=base).new_page()
+            page.goto("/sign-in/")
+            shoot(page, "sign-in", scheme)
+            for name, role in (("ada", "labeler"), ("rita", "researcher"), ("amy", "admin")):
+                page = sign_in(browser, base, name, accounts[name], scheme)
+                pages = {"labeler": LABELER, "researcher": STAFF, "admin": ADMIN}[role]
+                for title, path in pages.items():
+                    page.goto(path)
+                    shoot(page, title, scheme)
+                if role == "labeler":
+                    shoot_ranking(page, scheme)
+                for title, (listing, start) in FIRST.items():
+                    wanted = "admin" if title == "person" else "researcher"
+                    target = first_link(page, listing, start) if role == wanted else None
+                    if target:
+                        page.goto(target)
+                        shoot(page, title, scheme)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
