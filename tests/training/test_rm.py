@@ -103,7 +103,8 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(model, tmp_path, tok
         rm.accumulate(model, rankings, rows=size)
         gradients.append([p.grad.clone() for p in model.parameters()])
     for other in gradients[1:]:
-        assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(gradients[0], other, strict=True))
+        # Relative to the whole gradient of a weight: how far single sums differ depends on the processor.
+        assert all((a - b).norm() <= 1e-5 * a.norm() for a, b in zip(gradients[0], other, strict=True))
 
 
 def test_bias_makes_demonstrations_score_zero(tmp_path, policy_dir, comparisons, demonstrations, tokenizer):
