@@ -58,10 +58,10 @@ def test_chunks_change_neither_values_nor_gradients(policy, monkeypatch):
     whole = run()
     monkeypatch.setattr(models, "LOGIT_ROWS", 4)
     pieces = run()
-    assert torch.allclose(whole[0], pieces[0], atol=1e-6)
+    assert torch.allclose(whole[0], pieces[0], atol=1e-5)
     assert torch.allclose(whole[1], pieces[1], atol=1e-5)
     for a, b in zip(whole[2], pieces[2], strict=True):
-        assert torch.allclose(a, b, atol=1e-5)
+        assert (a - b).norm() <= 1e-5 * a.norm()
 
 
 def test_entropy_is_that_of_the_distribution(policy):
