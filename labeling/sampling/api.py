@@ -138,6 +138,7 @@ def read_batch(body: Fields) -> dict:
         "max_tokens": body.integer("max_tokens", 256, least=1, most=4096),
         "seed": body.integer("seed", 0, least=-(2**63), most=2**63 - 1),
         "evaluation": body.flag("evaluation", False),
+        "hold_named": body.flag("hold_named", True),
     }
     body.done()
     return given

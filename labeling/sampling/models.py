@@ -72,6 +72,8 @@ class Batch(models.Model):
     imported = models.BooleanField(default=False)
     # Answers compare models and never train one.
     evaluation = models.BooleanField(default=False)
+    # Completions that name a model wait for somebody's look; otherwise they are served, and their marks say so.
+    hold_named = models.BooleanField(default=True, db_default=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -158,4 +160,68 @@ class Provenance(models.Model):
         indexes = [models.Index(fields=["model"])]
         triggers = [
             pgtrigger.Protect(name="provenance_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+
+class MakerTerm(models.Model):
+    """A name that gives away which model wrote a completion, or who made that model. See `naming`."""
+
+    text = models.CharField(max_length=80)
+    # As it is compared: `naming.normal`.
+    normal = models.CharField(max_length=200)
+    active = models.BooleanField(default=True, db_default=True)
+    built_in = models.BooleanField(default=False, db_default=False)
+    added_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    added_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["normal"], name="maker_term_once_however_written"),
+            models.CheckConstraint(condition=~models.Q(normal=""), name="maker_term_says_something"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class CompletionMark(models.Model):
+    """A name in a completion that tells who wrote it. While one waits, nobody is shown the completion."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        ALLOWED = "allowed"  # it is served as it is
+        WITHHELD = "withheld"  # the completion is left out of its task
+
+    completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="marks")
+    term = models.CharField(max_length=200)
+    # Unicode code points of the completion's text.
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    # Nobody: the batch holds nothing back.
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["completion", "start", "end"], name="mark_once_per_span"),
+            models.CheckConstraint(condition=models.Q(end__gt=models.F("start")), name="mark_spans_something"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["waiting", "allowed", "withheld"]), name="mark_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="waiting", decided_at__isnull=True, decided_by__isnull=True)
+                | ~models.Q(state="waiting") & models.Q(decided_at__isnull=False),
+                name="mark_is_decided_at_some_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=models.Q(state="waiting"), name="mark_waiting"),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="mark_is_decided_once", operation=pgtrigger.Update, condition=~pgtrigger.Q(old__state="waiting")
+            ),
+            pgtrigger.Protect(name="mark_is_never_deleted", operation=pgtrigger.Delete),
         ]

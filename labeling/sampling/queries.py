@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from labeling.background.models import Job
 from labeling.paging import Page, keyset_page
-from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, Provenance
 
 # More endpoints than this are a list that nobody reads; the newest come first.
 MOST_ENDPOINTS = 200
@@ -88,10 +88,28 @@ def page_of_items(batch: Batch, *, show: str = "", after: str | None = None, siz
     return keyset_page(items, order=("id",), after=after, size=size)
 
 
+def waits_for_a_look() -> Exists:
+    """Of an item: one of its completions names its maker, and nobody has decided about it."""
+    return Exists(CompletionMark.objects.filter(completion__item=OuterRef("pk"), state=CompletionMark.State.WAITING))
+
+
+def withheld() -> Exists:
+    """Of a completion: somebody decided that no labeler sees it."""
+    return Exists(CompletionMark.objects.filter(completion=OuterRef("pk"), state=CompletionMark.State.WITHHELD))
+
+
+def named_waiting(batch: Batch) -> int:
+    """How many completions of the batch wait for a look since they name a model."""
+    waiting = CompletionMark.objects.filter(state=CompletionMark.State.WAITING, completion__item__batch=batch)
+    return waiting.aggregate(found=Count("completion", distinct=True))["found"]
+
+
 def item_with_provenance(batch: Batch, item_id: int) -> BatchItem | None:
     """One item with its completions and who wrote them: for researchers, never for labelers."""
     provenance = Prefetch("provenance", Provenance.objects.select_related("endpoint", "author").order_by("id"))
-    completions = Prefetch("completions", Completion.objects.order_by("id").prefetch_related(provenance))
+    completions = Prefetch(
+        "completions", Completion.objects.order_by("id").prefetch_related(provenance).annotate(left_out=withheld())
+    )
     if not 0 < item_id < 2**63:
         return None
     return batch.items.filter(pk=item_id).select_related("prompt__source").prefetch_related(completions).first()
@@ -123,6 +141,7 @@ def batch_summary(batch: Batch) -> dict:
         "seed": batch.seed,
         "imported": batch.imported,
         "evaluation": batch.evaluation,
+        "hold_named": batch.hold_named,
         "created_at": batch.created_at.isoformat(),
         "counts": batch.counts,
     }

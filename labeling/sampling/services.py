@@ -25,7 +25,9 @@ from labeling.people.models import User
 from labeling.refusals import Conflict, NotFound, Refusal, TryLater
 from labeling.sampling import choosing, drawing
 from labeling.sampling.choosing import Selection
+from labeling.sampling.marks import mark_completions
 from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+from labeling.sampling.queries import waits_for_a_look, withheld
 from labeling.text import check_text
 from models_service.client import ModelClient, ModelRefused, ModelUnavailable
 
@@ -144,6 +146,7 @@ def create_batch(
     max_tokens: int = 256,
     seed: int = 0,
     evaluation: bool = False,
+    hold_named: bool = True,
     created_by: User | None = None,
 ) -> Batch:
     """A new batch with one waiting item per chosen prompt; nothing is sampled yet (`start_sampling`, `fill_batch`).
@@ -152,7 +155,8 @@ def create_batch(
     stands for that of InstructGPT. Each prompt's K is drawn from `k` by the batch's seed; what it may be, and what it
     is where `k` is None, depends on the form's order. `group_targets`, e.g. {"training": 2, "researcher": 1}, say how
     many answers each group gives, in place of `overlap` and `groups`. `again` shows prompts to labelers who had them in
-    an earlier batch of the same kind. In an evaluation every endpoint gives the same number of completions. Raises
+    an earlier batch of the same kind. In an evaluation every endpoint gives the same number of completions. With
+    `hold_named` completions that name their maker wait for somebody's look; without it they are served at once. Raises
     Refusal with a sentence, Conflict where the name is taken.
     """
     endpoints, groups = list(dict.fromkeys(endpoints)), list(dict.fromkeys(groups))
@@ -204,6 +208,7 @@ def create_batch(
                 max_tokens=max_tokens,
                 seed=seed,
                 evaluation=evaluation,
+                hold_named=hold_named,
                 created_by=created_by,
             )
             batch.endpoints.set(endpoints)
@@ -245,6 +250,7 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
         raise Conflict(f"There is a batch called {name} already; choose another name.")
     endpoints = list(batch.endpoints.all())
     filled = batch.items.filter(state=BatchItem.State.FILLED, prompt__state=Prompt.State.ACCEPTED)
+    filled = filled.exclude(waits_for_a_look())
     chosen = list(filled.order_by("?")[:count])
     if not chosen:
         raise Refusal("No prompt of this batch has been filled yet; there is nothing to repeat.")
@@ -273,7 +279,7 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
         item = BatchItem.objects.create(
             batch=again, prompt_id=old.prompt_id, k=old.k, state=BatchItem.State.FILLED, note=old.note
         )
-        for completion in old.completions.order_by("id"):
+        for completion in old.completions.exclude(withheld()).order_by("id"):
             provenance = list(completion.provenance.order_by("id"))
             completion.pk, completion.item = uuid.uuid4(), item
             completion.save(force_insert=True)
@@ -462,7 +468,8 @@ def wish_of(batch: Batch, item: BatchItem, endpoints: list[Endpoint]) -> drawing
 
 
 def store_samples(*, item: BatchItem, batch: Batch, endpoints: list[Endpoint], drawn: drawing.Drawn) -> bool:
-    """Keep what was drawn: each text once, each sample's provenance. False where another worker was first.
+    """Keep what was drawn: each text once, each sample's provenance, marks where a text names its maker. False where
+    another worker was first.
 
     An item that cannot be ranked (fewer than two texts, or in an evaluation a model without any) fails with a reason.
     """
@@ -502,6 +509,10 @@ def store_samples(*, item: BatchItem, batch: Batch, endpoints: list[Endpoint], d
             )
             for sample in drawn.samples
         )
+        wrote: dict[Completion, list[str]] = {}
+        for sample in drawn.samples:
+            wrote.setdefault(completions[sample.text], []).append(sample.endpoint.model)
+        mark_completions(prompt=item.prompt, batch=batch, models=wrote)
         item.state, item.error, item.note = BatchItem.State.FILLED, "", merge_note(item.k, len(texts), drawn)
         item.save(update_fields=["state", "error", "note"])
     return True
@@ -530,10 +541,14 @@ def fail_item(*, item: BatchItem, error: str) -> bool:
 def retry_failed(*, batch: Batch, actor: User | None) -> Job:
     """Let failed items wait again and queue the sampling; refused where none failed."""
     with transaction.atomic(durable=True):
-        failed = BatchItem.objects.filter(batch=batch, state=BatchItem.State.FAILED)
-        count = failed.update(state=BatchItem.State.WAITING, error="")
+        # What failed with completions failed by a decision about them, and the same seed would draw the same texts.
+        failed = BatchItem.objects.filter(batch=batch, state=BatchItem.State.FAILED, completions=None)
+        count = BatchItem.objects.filter(pk__in=failed).update(state=BatchItem.State.WAITING, error="")
         if not count:
-            raise Refusal(f"No prompt of {batch.name} failed; there is nothing to try again.")
+            raise Refusal(
+                f"No prompt of {batch.name} failed in sampling; there is nothing to try again. Where completions were "
+                "left out, put the prompt into another batch."
+            )
         record(actor=actor, action="batch.retried", subject=batch, items=count)
         return start_sampling(batch=batch, actor=actor)
 

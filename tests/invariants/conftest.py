@@ -20,6 +20,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Break,
         Campaign,
         Checkpoint,
+        CompletionMark,
         Dataset,
         DatasetRow,
         Finding,
@@ -48,6 +49,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     Finding.objects.create(
         prompt=prompt, message_index=0, kind="email", start=1, end=2, score=0.5, recogniser="r", version="1"
     )
+    CompletionMark.objects.create(completion=task.item.completions.first(), term="One", start=0, end=3)
     baseline = factories.make_endpoint("base")
     Campaign.objects.create(name="c", batch=batch, baseline=baseline, candidate=endpoint)
     dataset = Dataset.objects.create(kind="comparisons", content_hash="f" * 64)

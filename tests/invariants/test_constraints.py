@@ -58,6 +58,12 @@ BREAKERS = {
     "form_version_number_once": lambda w: copy_of("labeling_formversion"),
     "form_version_number_from_1": lambda w: copy_of("labeling_formversion", number="0"),
     "completion_once_per_text": lambda w: copy_of("labeling_completion"),
+    "maker_term_once_however_written": lambda w: copy_of("labeling_makerterm"),
+    "maker_term_says_something": lambda w: copy_of("labeling_makerterm", normal="''"),
+    "mark_once_per_span": lambda w: copy_of("labeling_completionmark"),
+    "mark_spans_something": update("completionmark", '"end" = start'),
+    "mark_state_is_known": update("completionmark", "state = 'odd', decided_at = now()"),
+    "mark_is_decided_at_some_time": update("completionmark", "state = 'allowed'"),
     "campaign_compares_two_endpoints": update("campaign", "baseline_id = candidate_id"),
     "seat_number_once_per_task": lambda w: copy_of("labeling_seat"),
     "seat_state_is_known": update("seat", "state = 'odd'"),
@@ -130,3 +136,12 @@ def test_an_answer_is_replaced_once(world, refused):
         cursor.execute(copy_of(RANKING, **SECOND, replaces_id="id"))
     third = copy_of(RANKING, "revision = 1", revision="3", idempotency_key="'third'", replaces_id="id")
     assert "replaces_id" in refused(third).__cause__.diag.constraint_name
+
+
+def test_a_decision_about_a_completion_stays(world, refused):
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(update("completionmark", "state = 'withheld', decided_at = now()"))
+    for statement in (update("completionmark", "state = 'allowed'"), "DELETE FROM labeling_completionmark"):
+        assert "labeling_completionmark" in str(refused(statement))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from labeling.blindness.services import decide_completion
 from labeling.demos.models import Demonstration
 from labeling.leasing.models import Lease
+from labeling.leasing.services import open_tasks
 from labeling.rankings.models import Ranking
 from labeling.rankings.services import submit_ranking
 from labeling.sampling.models import Provenance
+from labeling.sampling.services import create_batch, fill_batch
 from tests import factories
+from tests.labeling.sampling.conftest import scripted  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +136,21 @@ def test_no_page_that_a_labeler_may_open_tells_anything(tasks, ada, page):
         assert secrets_in(content) == set(), address
         opened += response.status_code == 200
     assert opened > 5
+
+
+@pytest.mark.parametrize("outcome", ["allowed", "withheld"])
+def test_a_completion_that_names_its_maker_reaches_no_labeler_undecided(scripted, ada, amy, api, outcome):  # noqa: F811
+    texts = ["I am SmolLM, trained by Hugging Face.", "One.", "Two."]
+    scripted.answer = lambda body: texts
+    endpoint = factories.make_endpoint(base_url=scripted.url, model="HuggingFaceTB/SmolLM2-135M-Instruct")
+    batch = create_batch(name="b", endpoints=[endpoint], prompts=[factories.make_prompt("Who?")], k=3)
+    fill_batch(batch=batch, beat=lambda **_: None, stored=lambda: open_tasks(batch=batch))
+    client = api(ada)
+    assert client.post("/api/v1/tasks/next/").status_code == 204
+    named = batch.items.get().completions.get(text=texts[0])
+    decide_completion(completion_id=named.pk, outcome=outcome, actor=amy)
+    shown = {one["text"] for one in client.post("/api/v1/tasks/next/").json()["completions"]}
+    assert shown == set(texts[outcome == "withheld" :])
 
 
 def test_each_labeler_gets_an_order_of_their_own_and_it_is_stored(db, api):

@@ -54,6 +54,7 @@ class Command(BaseCommand):
         parser.add_argument("--max-tokens", type=int, default=256)
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--evaluation", action="store_true", help="compare the endpoints; never trained on")
+        parser.add_argument("--serve-named", action="store_true", help="also completions that name a model, unseen")
         parser.add_argument("--wait", action="store_true", help="keep trying while the model server does not answer")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -100,6 +101,7 @@ def find_or_create(options: dict[str, Any]) -> Batch:
     same = ("k", "overlap", "groups", "group_targets", "again", "priority")
     same += ("temperature", "top_p", "max_tokens", "seed", "evaluation")
     given = {key: options[key] for key in same}
+    given["hold_named"] = not options["serve_named"]
     given["form"] = form_named(options["form"]) if options["form"] else None
     return create_batch(name=options["batch"], endpoints=endpoints, prompts=selection, **given)
 

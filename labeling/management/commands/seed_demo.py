@@ -9,7 +9,7 @@ from labeling.leasing.services import open_tasks
 from labeling.management import content
 from labeling.refusals import Refusal
 from labeling.sampling.choosing import Selection
-from labeling.sampling.models import Batch
+from labeling.sampling.models import Batch, Completion, CompletionMark
 from labeling.sampling.services import create_batch, fill_batch
 
 RANKING, WRITING = "first-round", "first-answers"
@@ -44,6 +44,8 @@ class Command(BaseCommand):
                 temperature=0.7,
                 max_tokens=64,
                 seed=1,
+                # A first look must find something to rank. In a batch of one's own such completions wait for an admin.
+                hold_named=False,
             )
             if ranking.state == Batch.State.SAMPLING:
                 fill_batch(batch=ranking, beat=lambda **_: None, stored=lambda: open_tasks(batch=ranking))
@@ -61,6 +63,9 @@ class Command(BaseCommand):
                 open_tasks(batch=batch)
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
+        named = Completion.objects.filter(item__batch=ranking, pk__in=CompletionMark.objects.values("completion"))
+        if count := named.count():
+            self.stdout.write(f"{count} of the demo's completions name a model; this batch serves them all the same.")
         for entry in cast:
             password = entry["password"] or "(its password was set by somebody else)"
             self.stdout.write(f"  {entry['role']:<11}{entry['username']:<6}{password}")
