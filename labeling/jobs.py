@@ -150,3 +150,10 @@ def import_prompts(job: Job) -> dict:
     from labeling.governance.services import import_upload
 
     return import_upload(job=job)
+
+
+@handles("look_for_maker")
+def look_for_maker(job: Job) -> dict:
+    from labeling.blindness.services import get_term, look_for_term
+
+    return look_for_term(term=get_term(job.arguments["term"]), beat=partial(background.beat, job))

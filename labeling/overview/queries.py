@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from labeling.background.models import Job
+from labeling.blindness.queries import waiting_marks
 from labeling.exports.models import Dataset
 from labeling.intake.models import Prompt
 from labeling.leasing.models import Lease, Seat
@@ -48,6 +49,7 @@ def stats() -> list[Stat]:
     return [
         Stat("prompts", bounded_count(Prompt.objects.filter(state=Prompt.State.ACCEPTED)), "prompts"),
         Stat("held for a look", bounded_count(Prompt.objects.filter(state=Prompt.State.HELD)), "prompt-triage"),
+        Stat("names of models to look at", bounded_count(waiting_marks()), "blindness"),
         Stat("batches", bounded_count(Batch.objects.all()), "batches"),
         Stat(
             "places free",

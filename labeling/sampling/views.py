@@ -83,6 +83,7 @@ def batch(request: HttpRequest, batch_id: int) -> HttpResponse:
     queries.add_counts([found])
     job = queries.sampling_job(found)
     context = {"batch": found, "job": job, "busy": job is not None and job.state in Job.OPEN}
+    context["named"] = queries.named_waiting(found)
     if request.htmx:
         return render(request, "sampling/_progress.html", context)
     show = request.GET.get("show", "")

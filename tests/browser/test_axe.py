@@ -35,6 +35,8 @@ NAMED = {
     "checkpoint_id": ("checkpoint", "pk"),
     "campaign_id": ("campaign", "pk"),
     "name": ("form", "name"),
+    "term_id": ("makerterm", "pk"),
+    "completion_id": ("completion", "pk"),
 }
 # These are no pages, or need what only the page before them has.
 NO_PAGES = {"dataset-file", "invitation-accept", "work-next"}
