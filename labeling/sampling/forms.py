@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from labeling.forms.queries import usable_forms
 from labeling.intake.models import Split, UseCase
@@ -87,6 +88,12 @@ class BatchForm(forms.Form):
     seed = forms.IntegerField(help_text="The same seed chooses the same prompts and asks for the same samples.")
     evaluation = forms.BooleanField(
         required=False, label="For evaluation: compares the endpoints, and is never trained on"
+    )
+    hold_named = forms.BooleanField(
+        required=False,
+        initial=True,
+        label=_("Hold completions that name their maker"),
+        help_text=_("They are served once an admin has looked at them; else at once, to labelers who then know."),
     )
 
     def __init__(self, *args, **kwargs) -> None:

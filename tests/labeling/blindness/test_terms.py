@@ -102,3 +102,9 @@ def test_terms_and_marks_over_the_api(amy, ada, api):
     assert off.json()["active"] is False
     assert client.get("/api/v1/maker-terms/").json()["results"][0]["text"] == "Zog"
     assert api(ada).get("/api/v1/maker-terms/").status_code == 403
+
+
+def test_the_api_is_described(amy, api):
+    paths = api(amy).get("/api/v1/schema/?format=json").json()["paths"]
+    assert set(paths["/api/v1/maker-terms/"]) == {"get", "post"}
+    assert "post" in paths["/api/v1/maker-marks/{completion_id}/"]
