@@ -386,10 +386,7 @@ def table(figures: dict) -> str:
     simulated = figures["judges"] == "simulated labelers"
     rows = [
         ("prompts", f"{figures['prompts']} of {figures['source_users']} source users"),
-        (
-            "completions ranked",
-            f"{figures['completions']}, of which {figures['completions_naming_a_model']} name a model and were served",
-        ),
+        ("completions ranked", f"{figures['completions']}"),
         ("rankings", f"{figures['rankings']} by {figures['judges']}"),
         ("comparisons exported", f"{counted(figures['comparisons_rows'])} rankings, {counted(figures['pairs'])} pairs"),
         ("demonstrations", counted(figures["demonstrations_rows"])),
@@ -414,6 +411,9 @@ def table(figures: dict) -> str:
         ("figures as JSON", figures["report"]),
         ("time", f"{figures['seconds'] // 60} min {figures['seconds'] % 60} s"),
     ]
+    if simulated:  # completions from a file were not looked at
+        named = f"{figures['completions_naming_a_model']}, served without a look"
+        rows.insert(2, ("of these naming a model", named))
     lines = [f"{label:<28}{value}".rstrip() for label, value in rows]
     lines += ["", *(CAUTION if simulated else CAUTION_DATA)]
     return "\n".join(lines)

@@ -42,7 +42,14 @@ def test_loop_goes_round(tiny_policy, home, settings):
     assert AuditEvent.objects.filter(action="model.published").exists()
 
     shown = table(figures)
-    for words in ("RM validation accuracy", "95 % interval", "PPO KL", "Simulated labelers judged", figures["model"]):
+    for words in (
+        "RM validation accuracy",
+        "95 % interval",
+        "PPO KL",
+        "Simulated labelers judged",
+        "naming a model",
+        figures["model"],
+    ):
         assert words in shown
     assert json.loads(Path(figures["report"]).read_text())["rankings"] == figures["rankings"]
     servers = [p for p in psutil.Process().children(recursive=True) if "models_service" in " ".join(p.cmdline())]
