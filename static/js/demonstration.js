@@ -1,4 +1,5 @@
 // The page on which a labeler writes the ideal answer.
+import { readKeys, showKeys } from "./keys.js";
 import { layOut } from "./prose.js";
 import { openTask } from "./task.js";
 
@@ -16,6 +17,13 @@ function openDemonstration(root) {
   const form = root.querySelector("form.writing");
   const text = form.elements.text;
   const task = openTask(root, { draft: () => ({ text: text.value }), adopt, lock });
+  const keys = readKeys();
+  const commands = {
+    guidelines: () => root.querySelector("[data-guidelines]")?.click(),
+    question: () => task.open("question"),
+    skip: () => task.open("skip"),
+    keys: () => task.open("keys"),
+  };
 
   function adopt(draft) {
     const value = draft.text ?? task.data.answer?.text ?? "";
@@ -59,13 +67,16 @@ function openDemonstration(root) {
       submit();
     } else if (event.target === text) {
       if (event.key === "Escape") text.blur();
-    } else if (!event.ctrlKey && !event.metaKey && !event.altKey && (event.key === "s" || event.key === "?")) {
+    } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !event.target.matches("input, select, textarea")) {
+      const act = commands[keys.commandOf(event)];
+      if (!act) return;
       event.preventDefault();
-      task.open(event.key === "s" ? "skip" : "keys");
+      act();
     }
   });
 
   form.noValidate = true;
+  showKeys(root, keys);
   root.dataset.live = "";
   for (const piece of root.querySelectorAll("[data-prose]")) layOut(piece);
   task.start();

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from labeling.demos.models import Demonstration
 from labeling.leasing.models import Lease
+from labeling.people.services import change_keys
 from tests.factories import make_batch, make_prompt, make_task
 
 TEXT = "\n  Rain on the tin roof\nدفء\n\n<b>slow</b> & \u202eturned\u202c  \n"
@@ -86,3 +87,21 @@ def test_keys_of_the_page_are_letters_in_the_text(sign_in, ada, task):
     page.get_by_role("button", name="Skip this task").click()
     page.wait_for_url("**/work/")
     assert Lease.objects.get().state == "skipped"
+
+
+def test_own_keys_work_here_too(sign_in, ada, task):
+    change_keys(user=ada, keys={"skip": "k", "question": "f"}, letter_keys=True)
+    page = sign_in(ada, at="/work/")
+    begin(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("s")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    page.keyboard.press("f")
+    expect(page.locator("dialog#question[open]")).to_be_visible()
+    page.keyboard.press("Escape")
+    # The closed dialog's field keeps the focus until the next frame.
+    expect(page.locator("textarea:focus")).to_have_count(0)
+    expect(page.get_by_role("button", name="Skip")).to_have_attribute("aria-keyshortcuts", "k")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("g")
+    assert opened.value.url.endswith("/guidelines/")
