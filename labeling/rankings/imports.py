@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -23,7 +22,6 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from labeling.audit.services import record
-from labeling.governance.services import import_prompts
 from labeling.intake.models import Prompt
 from labeling.intake.reading import Problem
 from labeling.intake.services import read_prompt
@@ -31,22 +29,26 @@ from labeling.leasing.models import Lease, Seat, Task
 from labeling.people.models import User
 from labeling.rankings.models import Judgment, Ranking
 from labeling.refusals import Conflict, Refusal
+from labeling.sampling.importing import (
+    CHUNK,
+    BadRow,
+    Group,
+    Imported,
+    bring_prompts_in,
+    merge,
+    read_external_id,
+    read_written,
+    rows_of,
+)
 from labeling.sampling.models import Batch, BatchItem, Completion, Provenance
 from labeling.sampling.services import check_name
 from training.formats import canonical_json
 
-CHUNK = 200  # groups a transaction
 LEAST_K, MOST_K = 2, 26
 MOST_LABELERS = 100  # of one group: an overlap that a batch can have
-MOST_PROBLEMS = 100  # lines that the summary names
 # Where a group has one ranking and nobody's name on it: several people's, made one by its source.
 CONSENSUS = "consensus"
 GROUPS = (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.RESEARCHER)
-
-
-class _Bad(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        self.problem = Problem(reason, detail)
 
 
 @dataclass(frozen=True)
@@ -59,46 +61,17 @@ class GivenRanking:
 
 
 @dataclass(frozen=True)
-class Group:
+class RankedGroup(Group):
     """One prompt with its completions and the rankings of them."""
 
-    line: int
-    external_id: str
-    messages: list[dict[str, str]]
-    text_sha256: str
-    texts: dict[str, list[str]]  # each text once → the names of those that wrote it
     rankings: list[GivenRanking]
 
 
 @dataclass
-class Imported:
+class ImportedRankings(Imported):
     """What became of a file."""
 
-    batch: str
-    groups: int = 0
-    completions: int = 0
     rankings: int = 0
-    unchanged: int = 0  # groups that were in the batch already
-    prompts: Counter = field(default_factory=Counter)  # of new groups, by state
-    rejected: Counter = field(default_factory=Counter)
-    problems: list[dict] = field(default_factory=list)
-
-    def reject(self, line: int, problem: Problem) -> None:
-        self.rejected[problem.reason] += 1
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append({"line": line, "reason": problem.reason, "detail": problem.detail})
-
-    def as_dict(self) -> dict:
-        return {
-            "batch": self.batch,
-            "groups": self.groups,
-            "completions": self.completions,
-            "rankings": self.rankings,
-            "unchanged": self.unchanged,
-            "prompts": dict(sorted(self.prompts.items())),
-            "rejected": dict(sorted(self.rejected.items())),
-            "problems": self.problems,
-        }
 
 
 def import_rankings(
@@ -108,7 +81,7 @@ def import_rankings(
     source: str,
     group: str = User.Group.TRAINING,
     created_by: User | None = None,
-) -> Imported:
+) -> ImportedRankings:
     """Bring groups in, CHUNK of them a transaction; doing it twice stores nothing twice.
 
     `rows` are (line number, object or Problem). They land in the batch `name`, which nobody is served from, under
@@ -119,7 +92,7 @@ def import_rankings(
     check_name(source, what="A source")
     if group not in GROUPS:
         raise Refusal(f"Imported rankings belong to the labeler group {', '.join(GROUPS)}, not to {group!r}.")
-    result, remaining = Imported(batch=name), iter(rows)
+    result, remaining = ImportedRankings(batch=name), iter(rows)
     chunk = list(islice(remaining, CHUNK))  # before anything is written: the file may turn out to be none
     batch = _imported_batch(name, created_by)
     while chunk:
@@ -127,7 +100,7 @@ def import_rankings(
         fresh = _unknown(batch, groups)
         result.unchanged += len(groups) - len(fresh)
         if fresh:
-            _bring_prompts_in(fresh, name=name, source=source, created_by=created_by)
+            bring_prompts_in(fresh, name, source, created_by)
             _store(batch, fresh, source=source, group=group, result=result)
         chunk = list(islice(remaining, CHUNK))
     if result.rankings:
@@ -150,7 +123,7 @@ def _imported_batch(name: str, created_by: User | None) -> Batch:
 # Reading
 
 
-def _good_groups(chunk: list[tuple[int, Any]], result: Imported) -> Iterator[Group]:
+def _good_groups(chunk: list[tuple[int, Any]], result: ImportedRankings) -> Iterator[RankedGroup]:
     seen: set[str] = set()
     for line, row in chunk:
         found = read_group(row, line=line)
@@ -163,76 +136,43 @@ def _good_groups(chunk: list[tuple[int, Any]], result: Imported) -> Iterator[Gro
             yield found
 
 
-def read_group(row: Any, *, line: int) -> Group | Problem:
+def read_group(row: Any, *, line: int) -> RankedGroup | Problem:
     """The group in a line, or why there is none. Text stays to the byte."""
-    if isinstance(row, Problem):
-        return row
     prompt = read_prompt(row)
     if isinstance(prompt, Problem):
         return prompt
     try:
         texts, given = _read_completions(row)
-        external_id = row.get("group_id")
-        if external_id is None:
-            external_id = hashlib.sha256(canonical_json(row)).hexdigest()
-        if not isinstance(external_id, str) or not 1 <= len(external_id) <= 200:
-            raise _Bad("wrong_type", "`group_id` must be text of 1 to 200 characters")
-    except _Bad as bad:
+        external_id = read_external_id(row)
+    except BadRow as bad:
         return bad.problem
-    return Group(line, external_id, prompt.messages, prompt.text_sha256, texts, given)
+    return RankedGroup(line, external_id, prompt.messages, prompt.text_sha256, texts, given)
 
 
 def _read_completions(row: dict) -> tuple[dict[str, list[str]], list[GivenRanking]]:
-    completions = row.get("completions")
+    written = read_written(row)
+    completions = row["completions"]
     if isinstance(completions, list):
-        entries = [_read_entry(entry, index) for index, entry in enumerate(completions)]
-        written = [(text, model) for text, model, _rank in entries]
-        rankings = [{"labeler": row.get("labeler", CONSENSUS), "ranks": [rank for _text, _model, rank in entries]}]
-    elif isinstance(completions, dict):
-        written = [(_read_text(text, f"completion {name[:60]!r}"), name) for name, text in completions.items()]
+        rankings = [{"labeler": row.get("labeler", CONSENSUS), "ranks": [entry.get("rank") for entry in completions]}]
+    else:
         rankings = row.get("rankings")
         if not isinstance(rankings, list) or not rankings:
-            raise _Bad("no_rankings", "`rankings` must be a list of at least one labeler's ranks")
+            raise BadRow("no_rankings", "`rankings` must be a list of at least one labeler's ranks")
         rankings = [_by_name(entry, list(completions)) for entry in rankings]
-    else:
-        raise _Bad("no_completions", "`completions` must be a list of completions, or an object of system → text")
-    if any(not name or len(name) > 200 for _text, name in written):
-        raise _Bad("wrong_type", "the name of a model must have from 1 to 200 characters")
-    texts: dict[str, list[str]] = {}
-    for text, name in written:
-        texts.setdefault(text, []).append(name)
-    if not LEAST_K <= len(texts) <= MOST_K:
-        raise _Bad("wrong_k", f"{len(texts)} different completions; a ranking has from {LEAST_K} to {MOST_K}")
+    texts = merge(written, least=LEAST_K, most=MOST_K)
     if len(rankings) > MOST_LABELERS:
-        raise _Bad("too_many_labelers", f"{len(rankings)} labelers; at most {MOST_LABELERS} fit one group")
+        raise BadRow("too_many_labelers", f"{len(rankings)} labelers; at most {MOST_LABELERS} fit one group")
     given = [_read_ranking(entry, written, list(texts)) for entry in rankings]
     if len({ranking.labeler for ranking in given}) < len(given):
-        raise _Bad("labeler_twice", "one labeler ranked the group twice")
+        raise BadRow("labeler_twice", "one labeler ranked the group twice")
     return texts, given
-
-
-def _read_entry(entry: Any, index: int) -> tuple[str, str, Any]:
-    if not isinstance(entry, dict):
-        raise _Bad("wrong_type", f"completion {index} must be an object with `text` and `rank`")
-    model = entry.get("model", "human")
-    if not isinstance(model, str):
-        raise _Bad("wrong_type", f"the model of completion {index} must be text")
-    return _read_text(entry.get("text"), f"completion {index}"), model, entry.get("rank")
-
-
-def _read_text(text: Any, where: str) -> str:
-    if not isinstance(text, str):
-        raise _Bad("wrong_type", f"the text of {where} must be text")
-    if not text.strip():
-        raise _Bad("empty_completion", f"{where} is empty")
-    return text
 
 
 def _by_name(entry: Any, names: list[str]) -> dict:
     """A labeler's entry with its ranks in the order of `names`."""
     ranks = entry.get("ranks") if isinstance(entry, dict) else None
     if not isinstance(ranks, dict) or set(ranks) != set(names):
-        raise _Bad("wrong_ranks", "each labeler's `ranks` must name every completion, and no other")
+        raise BadRow("wrong_ranks", "each labeler's `ranks` must name every completion, and no other")
     return {**entry, "ranks": [ranks[name] for name in names]}
 
 
@@ -241,13 +181,13 @@ def _read_ranking(entry: dict, written: list[tuple[str, str]], texts: list[str])
     if isinstance(labeler, int) and not isinstance(labeler, bool):
         labeler = str(labeler)
     if not isinstance(labeler, str) or not 1 <= len(labeler) <= 40:
-        raise _Bad("no_labeler", "`labeler` must be text of 1 to 40 characters")
+        raise BadRow("no_labeler", "`labeler` must be text of 1 to 40 characters")
     ranks: dict[str, float] = {}
     for (text, _name), rank in zip(written, entry["ranks"], strict=True):
         if isinstance(rank, bool) or not isinstance(rank, int | float) or not math.isfinite(rank):
-            raise _Bad("wrong_ranks", f"a rank is {str(rank)[:40]!r}; it must be a number, the smallest is best")
+            raise BadRow("wrong_ranks", f"a rank is {str(rank)[:40]!r}; it must be a number, the smallest is best")
         if ranks.setdefault(text, rank) != rank:
-            raise _Bad("wrong_ranks", "the same text has two ranks")
+            raise BadRow("wrong_ranks", "the same text has two ranks")
     dense = {value: place for place, value in enumerate(sorted(set(ranks.values())), start=1)}
     note = ""
     if entry.get("ratings"):
@@ -258,7 +198,7 @@ def _read_ranking(entry: dict, written: list[tuple[str, str]], texts: list[str])
 # Storing
 
 
-def _unknown(batch: Batch, groups: list[Group]) -> list[Group]:
+def _unknown(batch: Batch, groups: list[RankedGroup]) -> list[RankedGroup]:
     known = set(
         batch.items.filter(external_id__in=[group.external_id for group in groups]).values_list(
             "external_id", flat=True
@@ -267,17 +207,8 @@ def _unknown(batch: Batch, groups: list[Group]) -> list[Group]:
     return [group for group in groups if group.external_id not in known]
 
 
-def _bring_prompts_in(groups: list[Group], *, name: str, source: str, created_by: User | None) -> None:
-    """Through the gate that all prompts pass; what is there already stays whose it is."""
-    rows = [
-        (group.line, {"messages": group.messages, "user_id": group.external_id, "external_id": group.external_id})
-        for group in groups
-    ]
-    import_prompts(rows=rows, name=name, source=source, created_by=created_by)
-
-
 @transaction.atomic(durable=True)
-def _store(batch: Batch, groups: list[Group], *, source: str, group: str, result: Imported) -> None:
+def _store(batch: Batch, groups: list[RankedGroup], *, source: str, group: str, result: ImportedRankings) -> None:
     # One import at a time for a batch: another one of the same file finds these groups when it gets the lock.
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     fresh = _unknown(batch, groups)
@@ -305,7 +236,7 @@ def _store(batch: Batch, groups: list[Group], *, source: str, group: str, result
     Batch.objects.filter(pk=batch.pk).update(overlap=overlap, groups=groups_now)
 
 
-def _add_rows(rows: dict[type, list], batch: Batch, each: Group, prompt: Prompt, people: dict[str, User]) -> None:
+def _add_rows(rows: dict[type, list], batch: Batch, each: RankedGroup, prompt: Prompt, people: dict[str, User]) -> None:
     item = BatchItem(
         batch=batch,
         prompt=prompt,
@@ -313,17 +244,11 @@ def _add_rows(rows: dict[type, list], batch: Batch, each: Group, prompt: Prompt,
         k=len(each.texts),
         state=BatchItem.State.FILLED,
     )
-    completions = [
-        Completion(item=item, text=text, text_sha256=hashlib.sha256(text.encode()).hexdigest()) for text in each.texts
-    ]
+    completions, provenance = rows_of(item, each.texts)
     task = Task(item=item, batch=batch, kind=batch.kind)
     rows[BatchItem].append(item)
     rows[Completion] += completions
-    rows[Provenance] += [
-        Provenance(completion=completion, model=name)
-        for completion in completions
-        for name in each.texts[completion.text]
-    ]
+    rows[Provenance] += provenance
     rows[Task].append(task)
     for number, given in enumerate(each.rankings):
         person = people[given.labeler]
