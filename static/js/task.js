@@ -322,6 +322,19 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
     });
   }
 
+  // ---- what is veiled
+
+  /** Blurred text is not read out either, until it is asked for. */
+  function veil() {
+    const [cover, box] = [part("veil"), part("veil-show")];
+    if (!cover) return;
+    const draw = () => {
+      for (const text of root.querySelectorAll("[data-prose], [data-pane-text]")) text.inert = !cover.hidden && !box.checked;
+    };
+    box.addEventListener("change", draw);
+    draw();
+  }
+
   // ---- dialogs
 
   function dialogs() {
@@ -382,6 +395,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
     activeSeconds = Number.isInteger(draftNow.active_seconds) ? draftNow.active_seconds : 0;
     adopt(draftNow);
     dialogs();
+    veil();
     listenForAnswer();
     for (const name of ["keydown", "pointerdown", "wheel", "input"]) {
       window.addEventListener(name, active, { passive: true, capture: true, signal });

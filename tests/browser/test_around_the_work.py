@@ -76,6 +76,12 @@ def test_a_question_from_the_task_and_its_answer(sign_in, ada, amy, bo, task):
     expect(other.get_by_text("<b>fair</b>")).to_have_count(0)
 
 
+def read_out(page: Page) -> str:
+    """What Chromium gives to a screen reader."""
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    return "\n".join(str(node["name"].get("value")) for node in nodes if not node["ignored"] and "name" in node)
+
+
 def test_sensitive_text_is_veiled_until_it_is_asked_for(sign_in, ada):
     make_task(prompt=make_prompt("Something grim.", categories=["violence"]), texts=("One.", "Two."))
     page = sign_in(ada, at="/work/")
@@ -83,8 +89,10 @@ def test_sensitive_text_is_veiled_until_it_is_asked_for(sign_in, ada):
     text = page.get_by_text("Something grim.")
     expect(page.locator("[data-veil-names]")).to_have_text("Violence")
     assert "blur" in text.evaluate("element => getComputedStyle(element).filter")
+    assert "Something grim." not in read_out(page)
     page.get_by_label("Show it").check()
     assert text.evaluate("element => getComputedStyle(element).filter") == "none"
+    assert "Something grim." in read_out(page)
 
 
 def test_own_keys_hold_on_the_task_page(sign_in, ada, task):
