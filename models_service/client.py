@@ -2,11 +2,12 @@
 
     >>> with ModelClient("http://127.0.0.1:8001") as client:
     ...     choices = client.chat("smol", messages, n=4, temperature=1.0, top_p=1.0, max_tokens=128, seed=7)
+    ...     text = "".join(client.stream_chat("smol", messages, max_tokens=128, seed=7))
     ...     scores = client.score("reward", [{"messages": messages, "completion": choices[0].text}])
 
 What may pass (no connection, 429, 5xx) is tried again with growing pauses; then `ModelUnavailable`. What will never
 work (4xx) is `ModelRefused` at once, with the server's own sentence. A time-out is not tried again: the work may still
-run.
+run. Neither is a stream that broke off after it began.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ TIMEOUT_SECONDS = 300.0  # for one answer: n long samples on a CPU take minutes
 CONNECT_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.5  # doubled at each further try
 LONGEST_PAUSE_SECONDS = 30.0
+EVENT_BYTES = 2**20  # of one event of a stream; they carry some words each
 SCORE_ROWS = 32  # rows of one request for scores; one row too long fails its whole request in vLLM
 
 
@@ -109,6 +111,56 @@ class ModelClient:
             return _choice(item["message"]["content"], item, None if listed is None else [t["logprob"] for t in listed])
 
         return self._choices(answer, n, choice)
+
+    def stream_chat(
+        self,
+        model: str,
+        messages: list[dict],
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_tokens: int = 256,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """Pieces of one answer to `messages` as they are written; joined they are the answer. None is empty.
+
+        Nothing is asked before the first piece is taken. Closing the iterator hangs up, and the server stops writing.
+        The client's `timeout` is for each piece. Raises ModelRefused, ModelUnavailable, also between two pieces.
+        """
+        body = {"messages": messages, "stream": True}
+        body |= _sampling(model, 1, temperature, top_p, max_tokens, seed, stop)
+        response = self._send("POST", "/v1/chat/completions", body, stream=True)
+        finish_reason = None
+        try:
+            for event in _events(response):
+                if event == "[DONE]":
+                    break
+                piece, reason = self._piece(event)
+                finish_reason = reason or finish_reason
+                if piece:
+                    yield piece
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise ModelUnavailable(f"{self.base_url} broke off: {str(error) or type(error).__name__}") from None
+        finally:
+            response.close()
+        if finish_reason not in ("stop", "length"):
+            raise ModelUnavailable(f"{self.base_url} broke a completion off ({finish_reason or 'no end'}); ask again")
+
+    def _piece(self, event: str) -> tuple[str, str | None]:
+        """The text and the finish reason in an event of a stream; either may be missing."""
+        try:
+            chunk = json.loads(event)
+            if chunk.get("error"):
+                raise ModelUnavailable(f"{self.base_url} broke off: {_told(chunk)}")
+            for choice in chunk["choices"]:  # none in the one that counts tokens
+                piece = choice["delta"].get("content") or ""
+                if not isinstance(piece, str):
+                    raise ValueError("a piece that is no text")
+                return piece, choice.get("finish_reason")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelUnavailable(f"{self.base_url} sent no completion: {type(error).__name__} {error}") from None
+        return "", None
 
     def complete(
         self,
@@ -257,6 +309,19 @@ class ModelClient:
         tries: int | None = None,
     ) -> dict:
         """One request and its JSON object; retried as the module says. The server's other routes are reached by it."""
+        return self._object(self._send(method, path, body, timeout=timeout, tries=tries))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: dict | None,
+        *,
+        timeout: float | None = None,
+        tries: int | None = None,
+        stream: bool = False,
+    ) -> httpx.Response:
+        """A good response, to be closed by the caller where it is a stream."""
         # ASCII only: a lone surrogate travels as its escape, and the server says what is wrong with it.
         content = None if body is None else json.dumps(body, ensure_ascii=True).encode("ascii")
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -265,14 +330,17 @@ class ModelClient:
         for attempt in range(tries):
             wait = FIRST_PAUSE_SECONDS * 2**attempt
             try:
-                response = self._http.request(method, path, content=content, headers=headers, **extra)
+                request = self._http.build_request(method, path, content=content, headers=headers, **extra)
+                response = self._http.send(request, stream=stream)
+                if stream and response.status_code >= 400:
+                    response.read()
             except httpx.ReadTimeout:
                 raise ModelUnavailable(f"{self.base_url}{path} did not answer in time") from None
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 trouble = f"{self.base_url} cannot be reached: {str(error) or type(error).__name__}"
             else:
                 if response.status_code < 400:
-                    return self._object(response)
+                    return response
                 trouble = f"{self.base_url}{path} answered {response.status_code}: {_sentence(response)}"
                 if response.status_code != 429 and response.status_code < 500:
                     raise ModelRefused(_sentence(response), status=response.status_code)
@@ -323,17 +391,34 @@ def _choice(text: Any, item: dict, logprobs: list | None) -> Choice:
     )
 
 
+def _events(response: httpx.Response) -> Iterator[str]:
+    """The data of each event of a stream. Lines end in LF or CR LF and nowhere else: a text may hold U+2028."""
+    rest = b""
+    for part in response.iter_bytes():
+        *lines, rest = (rest + part).split(b"\n")
+        if len(rest) > EVENT_BYTES:
+            raise ModelUnavailable(f"{response.url} sent an event of more than {EVENT_BYTES} bytes")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[5:].decode("utf-8", "replace").strip()
+
+
 def _sentence(response: httpx.Response) -> str:
-    """The server's own words, in any of the shapes servers use, cut to a readable length."""
+    """The server's own words, cut to a readable length."""
     try:
         value = response.json()
     except (ValueError, RecursionError):
         value = response.text
+    return _told(value) or f"HTTP {response.status_code}"
+
+
+def _told(value: Any) -> str:
+    """What went wrong, in any of the shapes servers use."""
     if isinstance(value, dict):
         value = value.get("error", value.get("detail", value))
     if isinstance(value, dict):
         value = value.get("message", value)
-    return str(value)[:1000] or f"HTTP {response.status_code}"
+    return str(value)[:1000]
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -63,6 +64,7 @@ class Job:
     groups: list[Group] = field(default_factory=list)
     texts: list[list[int]] = field(default_factory=list)
     future: Future = field(default_factory=Future)  # cancelling it ends the job
+    advanced: Callable[[], None] | None = None  # called by the engine's thread after each token; must not raise
 
     @property
     def rows(self) -> int:
@@ -265,6 +267,9 @@ class _Runner:
             self.metrics.step_seconds.labels(served.name).observe(time.monotonic() - started)
         self._end_at_stops(served)
         self.metrics.running.labels(served.name).set(max(before, len(self._batch.rows)))
+        for job in self.jobs:
+            if job.advanced:
+                job.advanced()
         for job in [job for job in self.jobs if all(row.finish_reason for group in job.groups for row in group.rows)]:
             self.jobs.remove(job)
             rows = [row for group in job.groups for row in group.rows]

@@ -22,7 +22,6 @@ DEFAULT_TOKENS = 256
 ROLES = ("system", "user", "assistant")
 # Field → the value that asks for nothing.
 UNSUPPORTED = {
-    "stream": False,
     "echo": False,
     "suffix": None,
     "best_of": None,
@@ -61,6 +60,8 @@ class Sampling:
     stop: tuple[str, ...]
     logprobs: bool
     return_token_ids: bool
+    stream: bool
+    stream_usage: bool  # the counts of tokens at the end of the stream
 
 
 def read_json(body: bytes) -> dict:
@@ -95,6 +96,10 @@ def sampling(body: dict, *, chat: bool) -> Sampling:
     n = integer(body, "n", default=1, low=1, high=MAX_SAMPLES)
     if n > 1 and temperature == 0:
         raise BadRequest("n must be 1 at temperature 0: all samples would be the same", param="n")
+    stream, logprobs, token_ids = _flag(body, "stream"), _logprobs(body, chat=chat), _flag(body, "return_token_ids")
+    if stream and (logprobs or token_ids):
+        asked = "logprobs" if logprobs else "return_token_ids"
+        raise BadRequest(f"{asked} cannot be streamed by this server; leave it out or ask without stream", param=asked)
     limit = "max_completion_tokens" if body.get("max_completion_tokens") is not None else "max_tokens"
     return Sampling(
         n=n,
@@ -103,8 +108,10 @@ def sampling(body: dict, *, chat: bool) -> Sampling:
         max_tokens=integer(body, limit, default=DEFAULT_TOKENS, low=1, high=2**31),
         seed=integer(body, "seed", default=secrets.randbits(62), low=-(2**63), high=2**63 - 1),
         stop=_stops(body.get("stop")),
-        logprobs=_logprobs(body, chat=chat),
-        return_token_ids=_flag(body, "return_token_ids"),
+        logprobs=logprobs,
+        return_token_ids=token_ids,
+        stream=stream,
+        stream_usage=stream and _stream_usage(body.get("stream_options")),
     )
 
 
@@ -232,6 +239,12 @@ def _logprobs(body: dict, *, chat: bool) -> bool:
     if value is True or value is False:
         return value
     return value is not None and integer(body, "logprobs", default=0, low=0, high=1) >= 0
+
+
+def _stream_usage(options: Any) -> bool:
+    if options is not None and not isinstance(options, dict):
+        raise BadRequest("stream_options must be an object", param="stream_options")
+    return _flag(options or {}, "include_usage")
 
 
 def _flag(body: dict, field: str) -> bool:

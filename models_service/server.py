@@ -1,12 +1,14 @@
 """The embedded model server: OpenAI's routes, scores, tokens, and the admin's routes over the engine.
 
-Handlers check and tokenise, the engine's thread computes, futures bring the answer back. Every refusal has OpenAI's
-shape: {"error": {"message", "type", "param", "code"}}. Who hangs up is no longer computed for.
+Handlers check and tokenise, the engine's thread computes, futures bring the answer back; with `stream` the text comes
+as it grows (`models_service/streaming.py`). Every refusal has OpenAI's shape: {"error": {"message", "type", "param",
+"code"}}. Who hangs up is no longer computed for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
@@ -35,7 +37,8 @@ from models_service.loading import Served, describe, read_weights
 from models_service.metrics import Metrics
 from models_service.protocol import BadRequest, Sampling
 from models_service.registry import Registry
-from models_service.tokens import answer_ids, prompt_ids
+from models_service.streaming import EventStream, chat_chunk, completion_chunk, events, usage_of
+from models_service.tokens import answer_ids, prompt_ids, written_text
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,14 @@ class Server:
             started = time.monotonic()
             response = await self._guarded(handler, request, locked=locked)
             self.metrics.requests.labels(path, str(response.status_code)).inc()
-            self.metrics.request_seconds.labels(path).observe(time.monotonic() - started)
+
+            def ended() -> None:
+                self.metrics.request_seconds.labels(path).observe(time.monotonic() - started)
+
+            if isinstance(response, EventStream):
+                response.ended.append(ended)
+            else:
+                ended()
             return response
 
         return Route(path, endpoint, methods=[method])
@@ -133,12 +143,15 @@ class Server:
         sampling, conversation = protocol.sampling(body, chat=True), protocol.messages(body.get("messages"))
         served = self._model(body, "generate")
         prompt = await run_in_threadpool(_conversation_ids, served, conversation, "messages")
-        [group] = await self._sample(request, served, [prompt], sampling)
+        job = self._sampling_job(served, [prompt], sampling)
+        if sampling.stream:
+            return self._stream(job, sampling, _head("chatcmpl", "chat.completion.chunk", served), chat_chunk)
+        [group] = await self._wait(request, job)
         choices = []
         for index, row in enumerate(group.rows):
             choice = {
                 "index": index,
-                "message": {"role": "assistant", "content": _text(served, row, sampling.stop)},
+                "message": {"role": "assistant", "content": written_text(served.tokenizer, row, sampling.stop)},
                 "finish_reason": row.finish_reason,
                 "logprobs": {"content": _chat_logprobs(served, row)} if sampling.logprobs else None,
             }
@@ -153,13 +166,16 @@ class Server:
             raise BadRequest(f"{len(given)} prompts × n {sampling.n} is too much for one request", param="n")
         served = self._model(body, "generate")
         prompts = await run_in_threadpool(lambda: [_plain_ids(served, prompt) for prompt in given])
-        groups = await self._sample(request, served, prompts, sampling)
+        job = self._sampling_job(served, prompts, sampling)
+        if sampling.stream:
+            return self._stream(job, sampling, _head("cmpl", "text_completion", served), completion_chunk)
+        groups = await self._wait(request, job)
         choices = []
         for group in groups:
             for row in group.rows:
                 choice = {
                     "index": len(choices),
-                    "text": _text(served, row, sampling.stop),
+                    "text": written_text(served.tokenizer, row, sampling.stop),
                     "finish_reason": row.finish_reason,
                     "logprobs": _completion_logprobs(served, row) if sampling.logprobs else None,
                 }
@@ -168,9 +184,7 @@ class Server:
                 choices.append(choice)
         return _json(_answer("cmpl", "text_completion", served, choices, groups))
 
-    async def _sample(
-        self, request: Request, served: Served, prompts: list[list[int]], sampling: Sampling
-    ) -> list[Group]:
+    def _sampling_job(self, served: Served, prompts: list[list[int]], sampling: Sampling) -> Job:
         groups = []
         for prompt in prompts:
             if not prompt:
@@ -193,7 +207,20 @@ class Server:
                 for at in range(sampling.n)
             ]
             groups.append(Group(prompt, rows, sampling.stop))
-        return await self._wait(request, Job(served, groups=groups))
+        return Job(served, groups=groups)
+
+    def _stream(self, job: Job, sampling: Sampling, head: dict, chunk: Callable[..., dict]) -> Response:
+        """The answer as it grows. What the engine refuses at once is refused before anything is sent."""
+        grown, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(grown.set)
+
+        job.advanced = tell
+        future = self.engine.submit(job)
+        future.add_done_callback(lambda _future: tell())
+        return EventStream(events(job, grown, head=head, chunk=chunk, usage=sampling.stream_usage), job)
 
     # Scores and tokens
 
@@ -369,13 +396,6 @@ def _may_fit(served: Served, characters: int, field: str) -> None:
         )
 
 
-def _text(served: Served, row: Row, stops: tuple[str, ...]) -> str:
-    ids = row.token_ids[:-1] if row.token_ids[-1] in row.eos_ids else row.token_ids
-    text = served.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    cuts = [at for at in (text.find(stop) for stop in stops) if at >= 0]
-    return text[: min(cuts)] if cuts else text
-
-
 def _chat_logprobs(served: Served, row: Row) -> list[dict]:
     entries = []
     for token, logprob in zip(row.token_ids, row.logprobs, strict=True):
@@ -391,16 +411,11 @@ def _completion_logprobs(served: Served, row: Row) -> dict:
 
 
 def _answer(prefix: str, kind: str, served: Served, choices: list[dict], groups: list[Group]) -> dict:
-    asked = sum(len(group.prompt) for group in groups)
-    written = sum(len(row.token_ids) for group in groups for row in group.rows)
-    return {
-        "id": f"{prefix}-{uuid.uuid4().hex}",
-        "object": kind,
-        "created": int(time.time()),
-        "model": served.name,
-        "choices": choices,
-        "usage": {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written},
-    }
+    return {**_head(prefix, kind, served), "choices": choices, "usage": usage_of(groups)}
+
+
+def _head(prefix: str, kind: str, served: Served) -> dict:
+    return {"id": f"{prefix}-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": served.name}
 
 
 def _json(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models_service.generation import Row
+
+UNFINISHED = "\ufffd"  # what stands for a character of which not all bytes are there, or never come
 
 
 def prompt_ids(tokenizer: Any, messages: list[dict]) -> list[int]:
@@ -21,3 +26,24 @@ def prompt_ids(tokenizer: Any, messages: list[dict]) -> list[int]:
 def answer_ids(tokenizer: Any, text: str) -> list[int]:
     """Ids of an answer and the EOS that ends it. Never merged with the prompt's: append them."""
     return [*tokenizer(text, add_special_tokens=False).input_ids, tokenizer.eos_token_id]
+
+
+def written_text(tokenizer: Any, row: Row, stops: tuple[str, ...] = ()) -> str:
+    """What a sample says, up to the first stop string. Of one in the making: what it says so far."""
+    ids = list(row.token_ids)  # the engine's thread may add one meanwhile
+    if ids and ids[-1] in row.eos_ids:
+        ids.pop()
+    text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    cuts = [at for at in (text.find(stop) for stop in stops) if at >= 0]
+    return text[: min(cuts)] if cuts else text
+
+
+def settled_text(text: str, stops: tuple[str, ...] = ()) -> str:
+    """The beginning of a text in the making that no further token changes: without a character whose bytes have not
+    all come, and without what may turn out to begin a stop string."""
+    text = text.rstrip(UNFINISHED)
+    longest = max(map(len, stops), default=0)
+    for length in range(min(longest - 1, len(text)), 0, -1):
+        if any(stop.startswith(text[-length:]) for stop in stops):
+            return text[:-length]
+    return text

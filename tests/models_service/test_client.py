@@ -137,6 +137,87 @@ def test_a_broken_off_completion_is_not_taken_for_one(faults, client):
         client.chat("m", ASK)
 
 
+def stream(*events: bytes, pause: float = 0.0, size: int = 0):
+    """An answer of server-sent events, in parts of `size` bytes; it ends when all are sent."""
+
+    def answer(handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.end_headers()
+        data = b"".join(events)
+        for at in range(0, len(data), size or len(data)):
+            handler.wfile.write(data[at : at + (size or len(data))])
+            handler.wfile.flush()
+        time.sleep(pause)
+
+    return answer
+
+
+def chunk(text: str | None = None, reason: str | None = None, end: str = "\n\n") -> bytes:
+    choice = {"index": 0, "delta": {} if text is None else {"content": text}, "finish_reason": reason}
+    return f"data: {json.dumps({'choices': [choice]}, ensure_ascii=False)}{end}".encode()
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def test_a_stream_comes_in_pieces_to_the_byte(faults, client):
+    opening = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
+    usage = b'data: {"choices":[],"usage":{"completion_tokens":3}}\n\n'
+    # Line separators that are none in a stream, and comments; both are cut anywhere on their way.
+    parts = (
+        b": hello\n\n",
+        opening,
+        chunk("a\u2028b\x85"),
+        chunk("日本🙂", end="\r\n\r\n"),
+        chunk(" ", "stop"),
+        usage,
+        DONE,
+    )
+    faults.script = [stream(*parts, size=3)]
+    assert list(client.stream_chat("m", ASK, seed=3, stop=["x"])) == ["a\u2028b\x85", "日本🙂", " "]
+    sent = json.loads(faults.seen[0][2])
+    assert sent["stream"] is True and sent["n"] == 1 and sent["seed"] == 3 and sent["stop"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (),
+        (chunk("b"),),
+        (chunk("b"), DONE),
+        (chunk("b"), chunk(None, "abort"), DONE),
+        (chunk("b"), b'data: {"error": {"message": "EngineCore died"}}\n\n', DONE),
+        (chunk("b"), b"data: {nonsense\n\n", DONE),
+        (chunk("b"), b'data: {"choices": [{"delta": {"content": 5}}]}\n\n', DONE),
+        (chunk("b"), b"data: " + b"[" * 100_000 + b"\n\n", DONE),
+        (chunk("b"), b"data: " + b"a" * 2**21),
+    ],
+)
+def test_a_stream_that_breaks_off_says_so(faults, client, pauses, events):
+    faults.script = [stream(*events)]
+    with pytest.raises(ModelUnavailable):
+        list(client.stream_chat("m", ASK))
+    assert len(faults.seen) == 1 and not pauses
+
+
+def test_a_stream_is_tried_again_before_it_begins(faults, client, pauses):
+    faults.script = [(503, {}, {}), hang_up, stream(chunk("a", "stop"), DONE)]
+    assert list(client.stream_chat("m", ASK)) == ["a"] and len(pauses) == 2
+    faults.script = [(400, {"error": {"message": "no such n"}}, {})]
+    with pytest.raises(ModelRefused, match="no such n"):
+        list(client.stream_chat("m", ASK))
+
+
+def test_a_stream_that_falls_silent_is_given_up(faults):
+    faults.script = [stream(chunk("a"), pause=1.5)]
+    with ModelClient(faults.url, timeout=0.5) as client:
+        pieces = client.stream_chat("m", ASK)
+        assert next(pieces) == "a"
+        with pytest.raises(ModelUnavailable, match="broke off"):
+            next(pieces)
+
+
 def test_a_time_out_is_not_tried_again(faults, pauses):
     faults.script = [lambda _handler: time.sleep(1.5)]
     with ModelClient(faults.url, timeout=0.5, sleep=pauses.append) as client, pytest.raises(ModelUnavailable):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -73,6 +75,43 @@ def test_four_seeded_samples_that_differ_and_repeat(client):
     assert len({choice.text for choice in first}) > 1
     for choice in first:
         assert choice.finish_reason in ("stop", "length") and 0 < choice.tokens <= 16 and choice.logprob_sum < 0
+
+
+def test_a_stream_says_what_one_answer_says(client):
+    ask = {"seed": 7, "temperature": 1.0, "top_p": 1.0, "max_tokens": 24}
+    [whole] = client.chat("served", ASK, **ask)
+    pieces = list(client.stream_chat("served", ASK, **ask))
+    assert "".join(pieces) == whole.text and all(pieces)
+    assert len(pieces) > 3
+
+
+def test_a_stream_keeps_characters_of_several_tokens_whole(client):
+    ask = [{"role": "user", "content": "Say this again: 日本語 🙂 naïve"}]
+    [whole] = client.chat("served", ask, temperature=0, max_tokens=24)
+    assert "".join(client.stream_chat("served", ask, temperature=0, max_tokens=24)) == whole.text
+
+
+def test_a_stream_is_refused_before_it_begins(client):
+    with pytest.raises(ModelRefused) as refusal:
+        next(client.stream_chat("served", ASK, temperature=-1.0))
+    assert refusal.value.status == 400
+    with pytest.raises(ModelRefused):
+        next(client.stream_chat("absent", ASK))
+
+
+def test_who_hangs_up_is_not_written_for(client):
+    pieces = client.stream_chat("served", ASK, temperature=1.0, seed=1, max_tokens=400)
+    assert next(pieces)
+    pieces.close()
+    end = time.monotonic() + 10  # 400 tokens take 20 s on two cores
+    while running_requests(client) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert running_requests(client) == 0
+
+
+def running_requests(client: ModelClient) -> float:
+    text = httpx.get(f"{client.base_url}/metrics", timeout=30, trust_env=False).text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("vllm:num_requests_running"))
 
 
 def test_long_seeded_prompts_at_once_do_not_stop_it(client):
