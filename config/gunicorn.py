@@ -1,6 +1,9 @@
 """gunicorn's settings: `gunicorn --config config/gunicorn.py config.wsgi`. Requests are logged by django-structlog."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_WORKERS", "4"))  # processes
@@ -19,3 +22,9 @@ max_requests = 20_000
 max_requests_jitter = 2_000
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a slow disk must not look like a hung worker
 control_socket_disable = True
+
+
+def on_starting(server) -> None:
+    """Once, before there are workers: their pages name static files by what is collected."""
+    manage = Path(__file__).resolve().parent.parent / "manage.py"
+    subprocess.run([sys.executable, manage, "collectstatic", "--no-input", "--verbosity=0"], check=True)

@@ -53,7 +53,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
+    "config.static_files.OurStaticFiles",
     "django.contrib.humanize",
     "django.contrib.postgres",
     "pgtrigger",
@@ -67,6 +67,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Pages carry a CSRF token beside text of others. It is masked anew in each answer, and the middleware adds random
+    # bytes to what it compresses, so that lengths tell nothing (BREACH).
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -153,12 +155,12 @@ USE_I18N = USE_TZ = True
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [ROOT / "static"]
-# WhiteNoise serves from the folders above; set this to collect them elsewhere, e.g. for a proxy.
-STATIC_ROOT = env.str("STATIC_ROOT", default="") or None
+# Where the web process collects them at its start, hashed and compressed, and WhiteNoise serves them from.
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or str(KWISE_HOME / "static")
 WHITENOISE_USE_FINDERS = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.static_files.HashedFiles"},
 }
 
 # One request's body, bytes. Larger intakes come as files through `import_prompts`.
