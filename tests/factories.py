@@ -55,7 +55,25 @@ def make_task(
         Provenance.objects.create(completion=completion, model=models[index] if models else "secret-model", seed=index)
     task = Task.objects.create(item=item, batch=batch, kind=batch.kind)
     for number, groups in enumerate(seat_groups(batch)):
-        Seat.objects.create(task=task, batch=batch, number=number, groups=groups, categories=item.prompt.categories)
+        Seat.objects.create(task=task, batch=batch, number=number, groups=groups, categories=item.categories)
+    return task
+
+
+def make_brief(*, batch: Batch | None = None, form: str = "plain", **brief) -> Task:
+    """An open task that asks for a prompt."""
+    batch = batch or make_batch(kind="prompt", groups=["training", "researcher"])
+    brief = {
+        "form": form,
+        "use_case": "",
+        "statement": "",
+        "pairs": 3 if form == "few_shot" else 0,
+        "note": "",
+        **brief,
+    }
+    item = BatchItem.objects.create(batch=batch, brief=brief, k=0, state="filled")
+    task = Task.objects.create(item=item, batch=batch, kind=batch.kind)
+    for number, groups in enumerate(seat_groups(batch)):
+        Seat.objects.create(task=task, batch=batch, number=number, groups=groups)
     return task
 
 

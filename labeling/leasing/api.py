@@ -19,7 +19,7 @@ from labeling.leasing.models import Lease
 from labeling.people.models import User
 from labeling.people.queries import team_settings
 from labeling.refusals import Refusal
-from labeling.sampling.models import Batch
+from labeling.sampling.models import Batch, BriefForm
 
 # Schemas for OpenAPI alone; what is accepted is decided by the services.
 WHOLE = {"type": "integer"}
@@ -38,15 +38,19 @@ CLOCK = {
     "seconds_left": WHOLE,
     "grace_seconds": WHOLE,
 }
+BRIEF = described(
+    {"form": {"enum": BriefForm.values}, "use_case": TEXT, "statement": TEXT, "pairs": WHOLE, "note": TEXT}
+)
 TASK = described(
     {
         "id": UUID,
-        "kind": {"enum": ["ranking", "demonstration"]},
+        "kind": {"enum": [str(kind) for kind in Batch.Kind]},
         **CLOCK,
         "revision": WHOLE,
         "replaces": {**UUID, "nullable": True},
         "idempotency_key": TEXT,
         "messages": {"type": "array", "items": described({"role": TEXT, "content": TEXT})},
+        "brief": {**BRIEF, "nullable": True, "description": "what prompt is to be written, where there is none yet"},
         "completions": {"type": "array", "items": described({"id": UUID, "text": TEXT})},
         "order_ranked": {"type": "array", "items": UUID},
         "form": {
@@ -131,7 +135,8 @@ def task_body(lease: Lease) -> dict:
         "revision": revision,
         "replaces": str(latest.pk) if latest else None,
         "idempotency_key": f"{lease.pk}:{revision}",
-        "messages": lease.task.item.prompt.messages,
+        "messages": lease.task.item.messages,
+        "brief": lease.task.item.brief,
         "completions": queries.completions_shown(lease),
         "order_ranked": lease.order_ranked,
         "form": form_body(lease),
@@ -140,7 +145,7 @@ def task_body(lease: Lease) -> dict:
         "answer": kind.content(latest) if latest else None,
         "urls": urls_of(lease),
         "idle_seconds": team_settings().idle_seconds,
-        "categories": lease.task.item.prompt.categories,
+        "categories": lease.task.item.categories,
         "guideline": {"id": lease.guideline.number, "title": lease.guideline.title} if lease.guideline else None,
     }
 

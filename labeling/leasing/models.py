@@ -14,7 +14,7 @@ from labeling.sampling.models import Batch, BatchItem
 
 
 class Task(models.Model):
-    """What a labeler sees: one prompt with its K completions (or none, to be answered by hand)."""
+    """What a labeler sees: one prompt with its K completions (or none, to be answered by hand), or a brief."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     item = models.OneToOneField(BatchItem, on_delete=models.PROTECT, related_name="task")

@@ -105,9 +105,9 @@ def open_some(*, batch_id: int) -> int:
     """At most OPEN_AT_ONCE tasks of the batch, opened in the caller's transaction; how many."""
     # The batch's row lock lets one caller at a time look for items without a task.
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
-    items = BatchItem.objects.filter(
-        batch=batch, state=BatchItem.State.FILLED, task=None, prompt__state=Prompt.State.ACCEPTED
-    )
+    items = BatchItem.objects.filter(batch=batch, state=BatchItem.State.FILLED, task=None)
+    if batch.kind != Batch.Kind.PROMPT:
+        items = items.filter(prompt__state=Prompt.State.ACCEPTED)
     if batch.kind == Batch.Kind.RANKING:
         least, most = K_OF_ORDER[newest_version(batch.form_id).definition["order"]]
         shown = Count("completions", filter=~Q(completions__in=WITHHELD))
@@ -116,7 +116,7 @@ def open_some(*, batch_id: int) -> int:
     tasks = Task.objects.bulk_create(Task(item=item, batch=batch, kind=batch.kind) for item in waiting)
     groups = seat_groups(batch)
     Seat.objects.bulk_create(
-        Seat(task=task, batch=batch, number=number, groups=groups[number], categories=task.item.prompt.categories)
+        Seat(task=task, batch=batch, number=number, groups=groups[number], categories=task.item.categories)
         for task in tasks
         for number in range(batch.overlap)
     )
@@ -275,6 +275,7 @@ PERSON = """
 """
 # A prompt is shown to a labeler once in each kind of task. Unless the batch is a later round, which shows prompts
 # again knowingly, or a planned repeat: that is for who answered the same prompt in the batch it repeats.
+# A brief has no prompt, and NULL equals nothing: whoever wrote for one brief may write for the next.
 # Written so that the planner cannot turn it round, whatever it thinks of the tables: from the seat to the few tasks of
 # its prompt (OFFSET 0 keeps them apart), and from each by its few leases ("+ 0"), never by all those of the labeler.
 HAD = """

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from labeling.forms.models import Form
 from labeling.intake.models import Prompt
@@ -37,12 +38,21 @@ class Endpoint(models.Model):
         return self.check_asked_at is not None and (self.checked_at is None or self.checked_at < self.check_asked_at)
 
 
+class BriefForm(models.TextChoices):
+    """The three kinds of prompts that InstructGPT's labelers wrote (its section 3.2)."""
+
+    PLAIN = "plain", _("any task")
+    FEW_SHOT = "few_shot", _("an instruction with examples")
+    USER_BASED = "user_based", _("for a stated use")
+
+
 class Batch(models.Model):
-    """Prompts to be worked on together: ranked (K completions each) or answered by hand (demonstrations)."""
+    """Prompts to be worked on together: ranked (K completions each), answered by hand (demonstrations), or written."""
 
     class Kind(models.TextChoices):
         RANKING = "ranking"
         DEMONSTRATION = "demonstration"
+        PROMPT = "prompt"
 
     class State(models.TextChoices):
         SAMPLING = "sampling"
@@ -94,7 +104,7 @@ class Batch(models.Model):
 
 
 class BatchItem(models.Model):
-    """One prompt in a batch, and how many completions are wanted for it."""
+    """One prompt in a batch, and how many completions are wanted for it; or the brief of a prompt to be written."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -102,7 +112,9 @@ class BatchItem(models.Model):
         FAILED = "failed"
 
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="items")
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="batch_items")
+    prompt = models.ForeignKey(Prompt, null=True, on_delete=models.PROTECT, related_name="batch_items")
+    # What prompt is to be written, where there is none yet: `briefs.Brief`.
+    brief = models.JSONField(null=True)
     # Imported groups only: the same question may have been answered in several groups, about different documents.
     external_id = models.CharField(max_length=200, blank=True)
     k = models.PositiveSmallIntegerField()  # 0 for demonstrations
@@ -115,6 +127,31 @@ class BatchItem(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["batch", "prompt", "external_id"], name="batch_item_once_per_prompt"),
             models.CheckConstraint(condition=models.Q(k__gte=0, k__lte=26), name="batch_item_k_0_to_26"),
+            models.CheckConstraint(
+                condition=models.Q(prompt__isnull=False, brief__isnull=True)
+                | models.Q(prompt__isnull=True, brief__isnull=False),
+                name="batch_item_has_prompt_or_brief",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(brief__isnull=True)
+                | models.Q(brief__has_key="form", brief__form__in=BriefForm.values, k=0),
+                name="batch_item_brief_names_its_form",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                # And where a written one is reviewed.
+                name="batch_item_brief_is_where_prompts_are_written",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.Update,
+                condition=pgtrigger.Q(new__brief__isnull=False),
+                func="""
+                    IF (SELECT kind FROM labeling_batch WHERE id = NEW.batch_id) NOT IN ('prompt', 'review') THEN
+                        RAISE EXCEPTION 'A brief in batch %, where no prompts are written', NEW.batch_id;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
         ]
         indexes = [
             models.Index(fields=["batch", "state", "id"]),
@@ -122,6 +159,15 @@ class BatchItem(models.Model):
                 fields=["batch", "external_id"], condition=~models.Q(external_id=""), name="item_by_external_id"
             ),
         ]
+
+    @property
+    def messages(self) -> list[dict]:
+        """The prompt's; none where it is still to be written."""
+        return self.prompt.messages if self.prompt else []
+
+    @property
+    def categories(self) -> list[str]:
+        return self.prompt.categories if self.prompt else []
 
 
 class Completion(models.Model):

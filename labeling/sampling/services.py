@@ -166,6 +166,8 @@ def create_batch(
     check_name(name, what="A batch")
     if kind not in Batch.Kind.values:
         raise Refusal(f"There is no kind of batch {kind!r}; choose ranking or demonstration.")
+    if kind == Batch.Kind.PROMPT:
+        raise Refusal("A batch of prompts to be written holds no prompts yet; say what is wanted of whom instead.")
     _check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)
     if not -(2**63) <= seed < 2**63:
         raise Refusal(f"The seed {seed} does not fit 64 bits.")
@@ -244,6 +246,8 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
     check_name(name, what="A batch")
     if batch.imported or batch.repeat_of_id:
         raise Refusal("Only a batch that labelers worked on, and no repeat itself, can be repeated.")
+    if batch.kind == Batch.Kind.PROMPT:
+        raise Refusal("Nobody writes the same prompt again; ask for more prompts in a new batch.")
     if count is not None and count < 1:
         raise Refusal(f"{count} prompts are nothing to repeat; ask for at least 1.")
     if Batch.objects.filter(name=name).exists():

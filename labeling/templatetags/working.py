@@ -5,7 +5,9 @@ from __future__ import annotations
 from django import template
 from django.utils.translation import gettext as _
 
+from labeling.intake.models import UseCase
 from labeling.people.models import Sensitive
+from labeling.sampling.models import BriefForm
 
 register = template.Library()
 
@@ -24,8 +26,20 @@ def working(seconds: int) -> str:
 @register.filter
 def kind_name(kind: str) -> str:
     """What there is to do in a task of this kind."""
-    names = {"ranking": _("to rank"), "demonstration": _("to write")}
+    names = {"ranking": _("to rank"), "demonstration": _("to write"), "prompt": _("to write a prompt")}
     return names.get(kind, kind)
+
+
+@register.filter
+def use_case_name(use_case: str) -> str:
+    return str(dict(UseCase.choices).get(use_case, use_case))
+
+
+@register.filter
+def brief_name(brief: dict) -> str:
+    """A brief in a line: its stated use, or the form and use case that are wanted."""
+    said = [str(dict(BriefForm.choices).get(brief["form"], "")), use_case_name(brief["use_case"])]
+    return brief["statement"] or ", ".join(filter(None, said))
 
 
 @register.filter

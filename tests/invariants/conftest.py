@@ -44,6 +44,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     factories.make_lease(task=factories.make_task(), labeler=bo, state="ahead")
     other = factories.make_task()
     demonstration = factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, text="Because.")
+    factories.make_brief()
     Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
     Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
     Finding.objects.create(

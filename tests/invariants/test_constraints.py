@@ -52,8 +52,10 @@ BREAKERS = {
     "batch_temperature_0_to_2": update("batch", "temperature = 2.1"),
     "batch_top_p_0_to_1": update("batch", "top_p = 0"),
     "batch_max_tokens_1_to_4096": update("batch", "max_tokens = 4097"),
-    "batch_item_once_per_prompt": lambda w: copy_of("labeling_batchitem"),
-    "batch_item_k_0_to_26": update("batchitem", "k = 27"),
+    "batch_item_once_per_prompt": lambda w: copy_of("labeling_batchitem", "prompt_id IS NOT NULL"),
+    "batch_item_k_0_to_26": update("batchitem", "k = 27", "brief IS NULL"),
+    "batch_item_has_prompt_or_brief": update("batchitem", "brief = NULL", "prompt_id IS NULL"),
+    "batch_item_brief_names_its_form": update("batchitem", "brief = 'null'", "prompt_id IS NULL"),
     "form_name_is_a_word": update("form", "name = 'Two words'", "name = 'pairs'"),
     "form_version_number_once": lambda w: copy_of("labeling_formversion"),
     "form_version_number_from_1": lambda w: copy_of("labeling_formversion", number="0"),
@@ -136,6 +138,21 @@ def test_an_answer_is_replaced_once(world, refused):
         cursor.execute(copy_of(RANKING, **SECOND, replaces_id="id"))
     third = copy_of(RANKING, "revision = 1", revision="3", idempotency_key="'third'", replaces_id="id")
     assert "replaces_id" in refused(third).__cause__.diag.constraint_name
+
+
+def test_a_brief_has_no_prompt_no_completions_and_a_known_form(world, refused):
+    for change in ('brief = \'{"form": "odd"}\'', "brief = '{}'", "brief = '\"plain\"'", "k = 2"):
+        error = refused(update("batchitem", change, "prompt_id IS NULL"))
+        assert error.__cause__.diag.constraint_name == "batch_item_brief_names_its_form"
+    both = update("batchitem", "prompt_id = (SELECT id FROM labeling_prompt LIMIT 1)", "prompt_id IS NULL")
+    assert refused(both).__cause__.diag.constraint_name == "batch_item_has_prompt_or_brief"
+
+
+def test_a_brief_stands_where_prompts_are_written_alone(world, refused):
+    for kind in ("ranking", "demonstration"):
+        there = f"(SELECT id FROM labeling_batch WHERE kind = '{kind}' LIMIT 1)"
+        error = refused(copy_of("labeling_batchitem", "brief IS NOT NULL", batch_id=there))
+        assert "no prompts are written" in str(error)
 
 
 def test_a_decision_about_a_completion_stays(world, refused):
