@@ -32,6 +32,8 @@ class Demonstration(models.Model):
     correction_reason = models.CharField(max_length=300, blank=True)
     surplus = models.BooleanField(default=False)
     text = models.TextField()
+    # Characters of it that were pasted or dropped in, as the browser counted them.
+    pasted = models.IntegerField(default=0, db_default=0)
     active_seconds = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -40,6 +42,7 @@ class Demonstration(models.Model):
             models.UniqueConstraint(fields=["lease", "revision"], name="demonstration_one_per_lease_and_revision"),
             models.UniqueConstraint(fields=["lease", "idempotency_key"], name="demonstration_once_per_idempotency_key"),
             models.CheckConstraint(condition=~models.Q(text=""), name="demonstration_is_not_empty"),
+            models.CheckConstraint(condition=models.Q(pasted__gte=0), name="demonstration_pasted_is_a_count"),
             models.CheckConstraint(
                 condition=models.Q(revision=1, replaces__isnull=True)
                 | models.Q(revision__gt=1, replaces__isnull=False),

@@ -13,4 +13,4 @@ def demonstrations_of(lease: Lease) -> list[Demonstration]:
 
 def content_of(demonstration: Demonstration) -> dict:
     """What was written, in the shape in which it was sent."""
-    return {"text": demonstration.text}
+    return {"text": demonstration.text, "pasted": demonstration.pasted}

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from labeling.api import json_type
 from labeling.demos.models import Demonstration
-from labeling.leasing.answers import BadAnswer, Head, check_key, digest_of, read_head
+from labeling.leasing.answers import INT, BadAnswer, Head, check_key, digest_of, read_head, whole_number
 from labeling.leasing.services import lock_lease, settle_lease
 from labeling.people.models import User
 from labeling.refusals import Refusal
@@ -25,6 +25,7 @@ class Answer:
 
     head: Head
     text: str
+    pasted: int
 
     def digest(self) -> str:
         return digest_of({"text": self.text, "replaces": self.head.replaces})
@@ -48,12 +49,15 @@ def submit_demonstration(
     )
     if place.earlier is not None:
         return place.earlier, False
-    return Demonstration.objects.create(**place.fields, text=read.text), True
+    return Demonstration.objects.create(**place.fields, text=read.text, pasted=read.pasted), True
 
 
 def read_answer(answer: Any) -> Answer:
-    """`answer` as a demonstration. Raises BadAnswer where its text is blank or longer than 100,000 characters."""
-    head = read_head(answer, fields=("text",))
+    """`answer` as a demonstration. Raises BadAnswer where its text is blank or longer than 100,000 characters.
+
+    `pasted` is the browser's count of characters that were pasted, some of which may be gone again: at most the text's.
+    """
+    head = read_head(answer, fields=("text", "pasted"))
     text = answer.get("text")
     if not isinstance(text, str):
         raise BadAnswer(f"`text` must be the answer you wrote, not {json_type(text)}.")
@@ -61,4 +65,5 @@ def read_answer(answer: Any) -> Answer:
         raise BadAnswer("The answer is empty; write one, or skip the task with a reason.")
     if len(text) > TEXT_CHARACTERS:
         raise BadAnswer(f"The answer has {len(text)} characters; at most {TEXT_CHARACTERS} are kept. Shorten it.")
-    return Answer(head=head, text=text)
+    pasted = whole_number(answer.get("pasted", 0), where="`pasted`", low=0, high=INT)
+    return Answer(head=head, text=text, pasted=min(pasted, len(text)))

@@ -1,7 +1,13 @@
-"""Demonstrations have no addresses of their own: they answer tasks, whose addresses are in leasing."""
+"""Demonstrations answer tasks, whose addresses are in leasing; these are what is beside them."""
 
+from django.urls import path
+
+from labeling.demos import api
 from labeling.demos.views import KIND
 from labeling.leasing.kinds import register
 from labeling.sampling.models import Batch
 
 register(Batch.Kind.DEMONSTRATION, KIND)
+api_urlpatterns = [
+    path("preview/", api.Preview.as_view(), name="preview"),
+]

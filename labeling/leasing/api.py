@@ -57,6 +57,10 @@ TASK = described(
             **described({"id": WHOLE, "number": WHOLE, "definition": {"type": "object"}}),
             "nullable": True,
         },
+        "words": {
+            **described({"low": {**WHOLE, "nullable": True}, "high": {**WHOLE, "nullable": True}}),
+            "nullable": True,
+        },
         "draft": {"type": "object", "nullable": True},
         "draft_version": WHOLE,
         "answer": {"type": "object", "nullable": True},
@@ -95,7 +99,10 @@ RANKING = described(
     },
     required=("completions",),
 )
-DEMONSTRATION = described({**HEAD, "text": TEXT}, required=("text",))
+DEMONSTRATION = described(
+    {**HEAD, "text": TEXT, "pasted": {**WHOLE, "description": "characters of it that were pasted or dropped in"}},
+    required=("text",),
+)
 ANSWER = described({"id": UUID, "revision": WHOLE, "surplus": {"type": "boolean"}, "created_at": TIME})
 NEXT = {**TASK, "nullable": True}
 ANSWER_AND_NEXT = described({**ANSWER["properties"], "next": NEXT}, required=tuple(ANSWER["properties"]))
@@ -140,6 +147,7 @@ def task_body(lease: Lease) -> dict:
         "completions": queries.completions_shown(lease),
         "order_ranked": lease.order_ranked,
         "form": form_body(lease),
+        "words": words_body(lease),
         "draft": lease.draft if lease.draft_version and not latest else None,
         "draft_version": lease.draft_version,
         "answer": kind.content(latest) if latest else None,
@@ -158,6 +166,14 @@ def form_body(lease: Lease) -> dict | None:
     if version is None:
         return {"id": None, "number": None, "definition": default_definition()}
     return {"id": version.pk, "number": version.number, "definition": version.definition}
+
+
+def words_body(lease: Lease) -> dict | None:
+    """How many words are wanted of what is written, as a hint; null where nobody said, or nothing is written."""
+    if lease.task.kind == Batch.Kind.RANKING:
+        return None
+    low, high = lease.task.batch.words_low, lease.task.batch.words_high
+    return {"low": low, "high": high} if low or high else None
 
 
 def urls_of(lease: Lease) -> dict[str, str]:

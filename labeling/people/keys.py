@@ -22,6 +22,7 @@ COMMANDS = {
     "all_bad": ("w", _("all are bad")),
     "cannot_rank": ("y", _("cannot be ranked")),
     "same": ("z", _("these two are the same")),
+    "preview": ("F9", _("how the text will look, and back to writing")),
     "keys": ("?", _("show the keys")),
 }
 # Function keys that browsers leave to pages.

@@ -139,6 +139,8 @@ def read_batch(body: Fields) -> dict:
         "seed": body.integer("seed", 0, least=-(2**63), most=2**63 - 1),
         "evaluation": body.flag("evaluation", False),
         "hold_named": body.flag("hold_named", True),
+        "words_low": body.integer("words_low", None, least=1, most=services.MOST_WORDS),
+        "words_high": body.integer("words_high", None, least=1, most=services.MOST_WORDS),
     }
     body.done()
     return given

@@ -96,6 +96,13 @@ class BatchForm(forms.Form):
         help_text=_("They are served once an admin has looked at them; else at once, to labelers who then know."),
     )
 
+    words_low = forms.IntegerField(
+        required=False,
+        label=_("Words, at least"),
+        help_text=_("For ideal answers: a hint beside the word count. Nothing is refused for its length."),
+    )
+    words_high = forms.IntegerField(required=False, label=_("Words, at most"))
+
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["endpoints"].queryset = queries.active_endpoints()

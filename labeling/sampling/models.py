@@ -84,6 +84,9 @@ class Batch(models.Model):
     evaluation = models.BooleanField(default=False)
     # Completions that name a model wait for somebody's look; otherwise they are served, and their marks say so.
     hold_named = models.BooleanField(default=True, db_default=True)
+    # How many words a written answer may best have: shown beside the count, held against nobody.
+    words_low = models.PositiveIntegerField(null=True)
+    words_high = models.PositiveIntegerField(null=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -96,6 +99,12 @@ class Batch(models.Model):
             models.CheckConstraint(condition=models.Q(top_p__gt=0, top_p__lte=1), name="batch_top_p_0_to_1"),
             models.CheckConstraint(
                 condition=models.Q(max_tokens__gte=1, max_tokens__lte=4096), name="batch_max_tokens_1_to_4096"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(words_low__lte=models.F("words_high"))
+                | models.Q(words_low__isnull=True)
+                | models.Q(words_high__isnull=True),
+                name="batch_words_low_to_high",
             ),
         ]
 

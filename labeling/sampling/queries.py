@@ -142,6 +142,8 @@ def batch_summary(batch: Batch) -> dict:
         "imported": batch.imported,
         "evaluation": batch.evaluation,
         "hold_named": batch.hold_named,
+        "words_low": batch.words_low,
+        "words_high": batch.words_high,
         "created_at": batch.created_at.isoformat(),
         "counts": batch.counts,
     }

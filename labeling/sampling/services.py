@@ -43,6 +43,8 @@ BEAT_EVERY = 5.0
 ATTEMPTS = 6
 # Keys are read from variables with this name alone: an endpoint must not be able to send SECRET_KEY to its address.
 KEY_VARIABLE = re.compile(r"MODEL_API_KEY(_[A-Z0-9_]{1,60})?")
+# As a hint to who writes.
+MOST_WORDS = 20_000
 NAME = re.compile(r"[^\s/][^/\n\r\t]{0,98}[^\s/]|[^\s/]")
 
 
@@ -147,6 +149,8 @@ def create_batch(
     seed: int = 0,
     evaluation: bool = False,
     hold_named: bool = True,
+    words_low: int | None = None,
+    words_high: int | None = None,
     created_by: User | None = None,
 ) -> Batch:
     """A new batch with one waiting item per chosen prompt; nothing is sampled yet (`start_sampling`, `fill_batch`).
@@ -156,7 +160,8 @@ def create_batch(
     is where `k` is None, depends on the form's order. `group_targets`, e.g. {"training": 2, "researcher": 1}, say how
     many answers each group gives, in place of `overlap` and `groups`. `again` shows prompts to labelers who had them in
     an earlier batch of the same kind. In an evaluation every endpoint gives the same number of completions. With
-    `hold_named` completions that name their maker wait for somebody's look; without it they are served at once. Raises
+    `hold_named` completions that name their maker wait for somebody's look; without it they are served at once.
+    `words_low` and `words_high` tell who writes how many words are wanted; nothing is refused for its length. Raises
     Refusal with a sentence, Conflict where the name is taken.
     """
     endpoints, groups = list(dict.fromkeys(endpoints)), list(dict.fromkeys(groups))
@@ -187,6 +192,7 @@ def create_batch(
         raise Refusal("Demonstrations are written by people: leave the endpoints out.")
     elif evaluation:
         raise Refusal("An evaluation compares completions: it is a batch of kind ranking.")
+    _check_words(words_low, words_high, kind=kind)
 
     if prompts is None or isinstance(prompts, Selection):
         chosen = choosing.selected_prompts(prompts or Selection(), seed=seed)
@@ -211,6 +217,8 @@ def create_batch(
                 seed=seed,
                 evaluation=evaluation,
                 hold_named=hold_named,
+                words_low=words_low,
+                words_high=words_high,
                 created_by=created_by,
             )
             batch.endpoints.set(endpoints)
@@ -269,6 +277,8 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
         "top_p",
         "max_tokens",
         "seed",
+        "words_low",
+        "words_high",
     )
     again = Batch.objects.create(
         name=name,
@@ -305,6 +315,16 @@ def _check_numbers(*, overlap: int, priority: int, temperature: float, top_p: fl
         raise Refusal(f"Top-p is {top_p}; it is a share above 0 and up to 1.")
     if not 1 <= max_tokens <= 4096:
         raise Refusal(f"The longest completion is {max_tokens} tokens; it goes from 1 to 4096.")
+
+
+def _check_words(low: int | None, high: int | None, *, kind: str) -> None:
+    if kind == Batch.Kind.RANKING and (low, high) != (None, None):
+        raise Refusal("The words that are wanted are a hint to who writes; leave them out of a batch to rank.")
+    for number in (low, high):
+        if number is not None and not 1 <= number <= MOST_WORDS:
+            raise Refusal(f"{number} words cannot be wanted; ask for 1 to {MOST_WORDS}, or leave it out.")
+    if low is not None and high is not None and low > high:
+        raise Refusal(f"From {low} to {high} words is an empty range; put the smaller number first.")
 
 
 def _check_endpoints(

@@ -14,6 +14,7 @@ export const COMMANDS = {
   all_bad: "w",
   cannot_rank: "y",
   same: "z",
+  preview: "F9",
   keys: "?",
 };
 

@@ -478,9 +478,10 @@ function openRanking(root, shell, { swapped = false } = {}) {
     if (event.repeat) return false;
     const command = event.key === "Backspace" ? "undo" : keys.commandOf(event);
     const flag = command ? null : keys.flagOf(event, definition.completion);
-    if (command) commands[command]();
+    // Some commands are of the other pages.
+    if (command) commands[command]?.();
     else if (flag) setFlag(flag);
-    return Boolean(command || flag);
+    return Boolean(commands[command] || flag);
   }
 
   const isLastStep = () => state.step === "rank" || definition.order === "none" || state.outcome !== "ranked";

@@ -118,6 +118,27 @@ def test_what_is_open_to_all_has_no_fault(new_context):
     assert faults(page, "sign-in") == []
 
 
+def test_no_state_of_the_writing_page_has_a_fault(sign_in, ada):
+    batch = make_batch(kind="demonstration", words_low=1, words_high=2)
+    make_task(batch=batch, prompt=make_prompt("Which?"), texts=())
+    page = sign_in(ada, at="/work/")
+    page.get_by_role("button", name="Begin").click()
+    page.wait_for_selector("main[data-live]")
+    page.keyboard.insert_text(f"# One\n\n- two\n\n{'| wide ' * 40}|\n{'|-' * 40}|\n\n```\n{'code ' * 99}\n```\n")
+    found = faults(page, "writing")
+    page.keyboard.press("F9")
+    expect(page.get_by_role("heading", name="One")).to_be_visible()
+    found += faults(page, "preview")
+    page.keyboard.press("F9")
+    for key, dialog in (("?", "Keys"), ("s", "Skip this task?")):
+        page.keyboard.press("Escape")
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog", name=dialog)).to_be_visible()
+        found += faults(page, dialog)
+        page.keyboard.press("Escape")
+    assert found == []
+
+
 def test_no_state_of_the_ranking_page_has_a_fault(sign_in, ada):
     make_task(
         batch=make_batch(), prompt=make_prompt("Which?"), texts=[f"Answer {number}. " * 30 for number in range(6)]

@@ -52,6 +52,7 @@ BREAKERS = {
     "batch_temperature_0_to_2": update("batch", "temperature = 2.1"),
     "batch_top_p_0_to_1": update("batch", "top_p = 0"),
     "batch_max_tokens_1_to_4096": update("batch", "max_tokens = 4097"),
+    "batch_words_low_to_high": update("batch", "words_low = 2, words_high = 1"),
     "batch_item_once_per_prompt": lambda w: copy_of("labeling_batchitem", "prompt_id IS NOT NULL"),
     "batch_item_k_0_to_26": update("batchitem", "k = 27", "brief IS NULL"),
     "batch_item_has_prompt_or_brief": update("batchitem", "brief = NULL", "prompt_id IS NULL"),
@@ -87,6 +88,7 @@ BREAKERS = {
     "demonstration_one_per_lease_and_revision": lambda w: copy_of(DEMONSTRATION, **NEW),
     "demonstration_once_per_idempotency_key": lambda w: copy_of(DEMONSTRATION, revision="2", replaces_id="id"),
     "demonstration_is_not_empty": lambda w: copy_of(DEMONSTRATION, **SECOND, replaces_id="id", text="''"),
+    "demonstration_pasted_is_a_count": lambda w: copy_of(DEMONSTRATION, **SECOND, replaces_id="id", pasted="-1"),
     "demonstration_revision_names_what_it_replaces": lambda w: copy_of(DEMONSTRATION, **SECOND),
     "demonstration_simulated_is_marked": lambda w: copy_of(
         DEMONSTRATION, **SECOND, replaces_id="id", origin="'simulated'"

@@ -61,6 +61,22 @@ def test_blank_long_and_no_text_are_refused(lease, text):
     assert lease.state == "open"
 
 
+def test_pasted_characters_are_stored_and_never_more_than_there_are(lease):
+    first, _ = submit(lease, "👩‍👩‍👧 mine", pasted=3)
+    second, _ = submit(lease, "mine", "key-2", pasted=500, replaces=str(first.pk), reason="shorter")
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.pasted, second.pasted) == (3, 4)
+    # The same answer, whatever the count: a retry is a retry.
+    assert submit(lease, "mine", "key-2", pasted=4, replaces=str(first.pk), reason="shorter") == (second, False)
+
+
+@pytest.mark.parametrize("pasted", [-1, 1.5, True, "3", None, 2**31, []])
+def test_count_that_is_none_is_refused(lease, pasted):
+    with pytest.raises(Refusal, match=r"^`pasted` .*\.$"):
+        submit(lease, "x", pasted=pasted)
+
+
 def test_longest_text_is_taken(lease):
     assert submit(lease, "x" * 100_000)[1]
 

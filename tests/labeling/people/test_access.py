@@ -24,6 +24,7 @@ LABELERS_TOO = (
     "questions/",
     "api/v1/tasks/",
     "api/v1/guidelines/",
+    "api/v1/preview/",
     "api/v1/schema/",
 )
 ADMINS_ONLY = ("people/", "audit/", "settings/")
