@@ -1,4 +1,4 @@
-"""Demonstrations: the ideal answer to a prompt, written by a person. Append-only."""
+"""Demonstrations: the ideal answer to a prompt, or a dialogue that goes on from it, by a person. Append-only."""
 
 import uuid
 
@@ -6,8 +6,12 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.db.models.lookups import LessThan
 
 from labeling.leasing.models import Lease, Task
+
+# Of a dialogue, the last answer among them.
+MOST_TURNS = 40
 
 
 class Demonstration(models.Model):
@@ -31,6 +35,8 @@ class Demonstration(models.Model):
     # Why it corrects the answer that it replaces.
     correction_reason = models.CharField(max_length=300, blank=True)
     surplus = models.BooleanField(default=False)
+    # A dialogue's {"role", "content"} between the prompt's messages and the last answer, which is `text`.
+    turns = models.JSONField(default=list, db_default=[])
     text = models.TextField()
     # Characters of it that were pasted or dropped in, as the browser counted them.
     pasted = models.IntegerField(default=0, db_default=0)
@@ -42,6 +48,12 @@ class Demonstration(models.Model):
             models.UniqueConstraint(fields=["lease", "revision"], name="demonstration_one_per_lease_and_revision"),
             models.UniqueConstraint(fields=["lease", "idempotency_key"], name="demonstration_once_per_idempotency_key"),
             models.CheckConstraint(condition=~models.Q(text=""), name="demonstration_is_not_empty"),
+            models.CheckConstraint(
+                condition=LessThan(
+                    models.Func("turns", function="jsonb_array_length", output_field=models.IntegerField()), MOST_TURNS
+                ),
+                name="demonstration_has_at_most_40_turns",
+            ),
             models.CheckConstraint(condition=models.Q(pasted__gte=0), name="demonstration_pasted_is_a_count"),
             models.CheckConstraint(
                 condition=models.Q(revision=1, replaces__isnull=True)
@@ -57,4 +69,23 @@ class Demonstration(models.Model):
         indexes = [models.Index(fields=["created_at", "id"])]
         triggers = [
             pgtrigger.Protect(name="demonstration_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="demonstration_has_turns_in_a_dialogue",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func="""
+                    IF (NEW.turns <> '[]')
+                        <> ((SELECT kind FROM labeling_task WHERE id = NEW.task_id) = 'dialogue')
+                    THEN
+                        RAISE check_violation USING MESSAGE = 'a dialogue has turns, and nothing else has',
+                            CONSTRAINT = 'demonstration_has_turns_in_a_dialogue';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
         ]
+
+    @property
+    def conversation(self) -> list[dict]:
+        """All that the labeler wrote, turn by turn."""
+        return [*self.turns, {"role": "assistant", "content": self.text}]

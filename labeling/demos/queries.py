@@ -13,4 +13,5 @@ def demonstrations_of(lease: Lease) -> list[Demonstration]:
 
 def content_of(demonstration: Demonstration) -> dict:
     """What was written, in the shape in which it was sent."""
-    return {"text": demonstration.text, "pasted": demonstration.pasted}
+    said = {"text": demonstration.text, "pasted": demonstration.pasted}
+    return said | {"turns": demonstration.turns} if demonstration.turns else said

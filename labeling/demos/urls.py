@@ -3,11 +3,12 @@
 from django.urls import path
 
 from labeling.demos import api
-from labeling.demos.views import KIND
+from labeling.demos.views import DIALOGUE, KIND
 from labeling.leasing.kinds import register
 from labeling.sampling.models import Batch
 
 register(Batch.Kind.DEMONSTRATION, KIND)
+register(Batch.Kind.DIALOGUE, DIALOGUE)
 api_urlpatterns = [
     path("preview/", api.Preview.as_view(), name="preview"),
 ]

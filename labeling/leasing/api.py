@@ -41,6 +41,7 @@ CLOCK = {
 BRIEF = described(
     {"form": {"enum": BriefForm.values}, "use_case": TEXT, "statement": TEXT, "pairs": WHOLE, "note": TEXT}
 )
+MESSAGES = {"type": "array", "items": described({"role": TEXT, "content": TEXT})}
 TASK = described(
     {
         "id": UUID,
@@ -49,7 +50,7 @@ TASK = described(
         "revision": WHOLE,
         "replaces": {**UUID, "nullable": True},
         "idempotency_key": TEXT,
-        "messages": {"type": "array", "items": described({"role": TEXT, "content": TEXT})},
+        "messages": MESSAGES,
         "brief": {**BRIEF, "nullable": True, "description": "what prompt is to be written, where there is none yet"},
         "completions": {"type": "array", "items": described({"id": UUID, "text": TEXT})},
         "order_ranked": {"type": "array", "items": UUID},
@@ -102,6 +103,13 @@ RANKING = described(
 DEMONSTRATION = described(
     {**HEAD, "text": TEXT, "pasted": {**WHOLE, "description": "characters of it that were pasted or dropped in"}},
     required=("text",),
+)
+DIALOGUE = described(
+    {
+        **DEMONSTRATION["properties"],
+        "turns": {**MESSAGES, "description": "between the prompt and the last answer, which is `text`"},
+    },
+    required=("turns", "text"),
 )
 ANSWER = described({"id": UUID, "revision": WHOLE, "surplus": {"type": "boolean"}, "created_at": TIME})
 NEXT = {**TASK, "nullable": True}
@@ -261,7 +269,7 @@ class Submit(TaskView):
     @extend_schema(
         operation_id="task_submit",
         parameters=[KEY, AHEAD],
-        request=sent({"oneOf": [RANKING, DEMONSTRATION]}),
+        request=sent({"oneOf": [RANKING, DEMONSTRATION, DIALOGUE]}),
         responses=answers(
             s201=ANSWER_AND_NEXT,
             s200=ANSWER_AND_NEXT,

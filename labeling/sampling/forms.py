@@ -34,7 +34,12 @@ class EndpointForm(forms.Form):
 class BatchForm(forms.Form):
     name = forms.CharField(max_length=100)
     kind = forms.ChoiceField(
-        choices=[("ranking", "Rank completions"), ("demonstration", "Write the ideal answer")], label="Labelers"
+        choices=[
+            ("ranking", "Rank completions"),
+            ("demonstration", "Write the ideal answer"),
+            ("dialogue", _("Write a dialogue, both sides")),
+        ],
+        label="Labelers",
     )
     endpoints = forms.ModelMultipleChoiceField(
         queryset=None,
@@ -115,6 +120,6 @@ class BatchForm(forms.Form):
         given = dict(self.cleaned_data)
         chosen = {name: tuple(given.pop(name)) for name in ("splits", "sources", "use_cases")}
         selection = Selection(count=given.pop("count"), order=given.pop("order"), fresh=given.pop("fresh"), **chosen)
-        if given["kind"] == Batch.Kind.DEMONSTRATION:
+        if given["kind"] != Batch.Kind.RANKING:
             given |= {"endpoints": [], "form": None}
         return {**given, "prompts": selection}

@@ -52,6 +52,7 @@ class Batch(models.Model):
     class Kind(models.TextChoices):
         RANKING = "ranking"
         DEMONSTRATION = "demonstration"
+        DIALOGUE = "dialogue"
         PROMPT = "prompt"
 
     class State(models.TextChoices):

@@ -170,7 +170,7 @@ def create_batch(
         groups, overlap = list(targets), sum(targets.values())
     check_name(name, what="A batch")
     if kind not in Batch.Kind.values:
-        raise Refusal(f"There is no kind of batch {kind!r}; choose ranking or demonstration.")
+        raise Refusal(f"There is no kind of batch {kind!r}; choose among {', '.join(Batch.Kind.values)}.")
     if kind == Batch.Kind.PROMPT:
         raise Refusal("A batch of prompts to be written holds no prompts yet; say what is wanted of whom instead.")
     _check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)

@@ -45,6 +45,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     other = factories.make_task()
     demonstration = factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, text="Because.")
     factories.make_brief()
+    turns = ["Since?", "Ever.", "Oh?"]
+    factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, turns=turns, text="Yes.")
     Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
     Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
     Finding.objects.create(

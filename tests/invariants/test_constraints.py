@@ -88,6 +88,9 @@ BREAKERS = {
     "demonstration_one_per_lease_and_revision": lambda w: copy_of(DEMONSTRATION, **NEW),
     "demonstration_once_per_idempotency_key": lambda w: copy_of(DEMONSTRATION, revision="2", replaces_id="id"),
     "demonstration_is_not_empty": lambda w: copy_of(DEMONSTRATION, **SECOND, replaces_id="id", text="''"),
+    "demonstration_has_at_most_40_turns": lambda w: copy_of(
+        DEMONSTRATION, "turns <> '[]'", **SECOND, replaces_id="id", turns="to_jsonb(array_fill(0, ARRAY[40]))"
+    ),
     "demonstration_pasted_is_a_count": lambda w: copy_of(DEMONSTRATION, **SECOND, replaces_id="id", pasted="-1"),
     "demonstration_revision_names_what_it_replaces": lambda w: copy_of(DEMONSTRATION, **SECOND),
     "demonstration_simulated_is_marked": lambda w: copy_of(
@@ -125,6 +128,13 @@ def test_constraint_refuses(world, refused, name):
     breaker = BREAKERS[name]
     error = refused(breaker if isinstance(breaker, str) else breaker(world))
     assert error.__cause__.diag.constraint_name == name
+
+
+@pytest.mark.parametrize("which", ["turns = '[]'", "turns <> '[]'"])
+def test_only_a_dialogue_has_turns(world, refused, which):
+    turns = "'[{}]'" if which == "turns = '[]'" else "'[]'"
+    error = refused(copy_of(DEMONSTRATION, which, **SECOND, replaces_id="id", turns=turns))
+    assert error.__cause__.diag.constraint_name == "demonstration_has_turns_in_a_dialogue"
 
 
 def test_ranks_and_ratings_below_one_are_refused_too(world, refused):
