@@ -190,8 +190,7 @@ def _rows(datasets: list[Dataset]) -> dict[str, int]:
     rows = DatasetRow.objects.filter(dataset__in=datasets)
     return {
         "rankings": rows.filter(ranking__isnull=False).count(),
-        # A dialogue has a row for each turn of its assistant.
-        "demonstrations": rows.filter(demonstration__isnull=False).values("demonstration").distinct().count(),
+        "demonstrations": rows.filter(demonstration__isnull=False).count(),
         "prompts": rows.values("prompt").distinct().count(),
     }
 
