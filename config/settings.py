@@ -136,6 +136,8 @@ if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
 BROKER_URL = REDIS_URL or embedded.redis_url(KWISE_HOME)
 
 AUTH_USER_MODEL = "labeling.User"
+AUTHENTICATION_BACKENDS = ["labeling.people.sessions.Backend"]
+SESSION_ENGINE = "labeling.people.sessions"
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"

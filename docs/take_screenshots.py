@@ -69,12 +69,33 @@ def shoot(page: Page, name: str, scheme: str, *, whole: bool = True) -> None:
     print(f"{name}-{scheme}.png")
 
 
+def shoot_demonstration(page: Page, scheme: str) -> None:
+    """The page on which an ideal answer is written, and the preview of it."""
+    page.keyboard.insert_text("# Tides\n\nThe *moon* pulls at the sea:\n\n- high water near it\n- low water between")
+    shoot(page, "demonstration", scheme, whole=False)
+    page.keyboard.press("F9")
+    page.wait_for_timeout(800)
+    shoot(page, "demonstration-preview", scheme, whole=False)
+
+
+def shoot_dialogue(page: Page, scheme: str) -> None:
+    """A dialogue in its third turn."""
+    for text in ("The moon pulls at the sea, and the sea goes up.", "Does it pull at me too?"):
+        page.keyboard.insert_text(text)
+        page.keyboard.press("Alt+Enter")
+    page.keyboard.insert_text("It does, only far too little for you to feel it.")
+    shoot(page, "dialogue", scheme, whole=False)
+
+
 def shoot_ranking(page: Page, scheme: str) -> None:
     """The ranking page in its two steps, by keyboard, as a labeler works."""
     page.goto("/work/next/")
     page.wait_for_load_state("networkidle")
-    if page.locator("textarea[name=text]").count():
-        shoot(page, "demonstration", scheme, whole=False)
+    if page.locator("[data-dialogue]").count():
+        shoot_dialogue(page, scheme)
+        return
+    if page.locator("[data-demonstration]").count():
+        shoot_demonstration(page, scheme)
         return
     shoot(page, "rating", scheme, whole=False)
     count = page.locator("[data-completion]").count() or 4

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from labeling.demos.models import Demonstration, Suggestion
+from labeling.demos.models import Demonstration
 from labeling.intake.models import Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, Seat, Task
 from labeling.leasing.services import seat_groups
@@ -117,8 +117,12 @@ def make_ranking(*, task: Task, labeler, ranks=None, ratings=None, **extra) -> R
     return ranking
 
 
-def make_demonstration(*, prompt: Prompt, labeler, text: str, batch: Batch | None = None) -> Demonstration:
-    task = make_task(batch=batch or make_batch(kind="demonstration"), prompt=prompt, texts=())
+def make_demonstration(
+    *, prompt: Prompt, labeler, text: str, batch: Batch | None = None, turns=(), **extra
+) -> Demonstration:
+    """A written answer; a dialogue where it has `turns` before `text`, by user and assistant, the user's last."""
+    batch = batch or make_batch(kind="dialogue" if turns else "demonstration")
+    task = make_task(batch=batch, prompt=prompt, texts=())
     lease = make_lease(task=task, labeler=labeler, state="submitted")
     return Demonstration.objects.create(
         lease=lease,
@@ -128,21 +132,13 @@ def make_demonstration(*, prompt: Prompt, labeler, text: str, batch: Batch | Non
         origin="simulated" if labeler.is_simulated else "workbench",
         idempotency_key=f"key-{next(_number)}",
         payload_sha256="0" * 64,
+        turns=turns_of(turns),
         text=text,
+        **extra,
     )
 
 
-def make_suggestion(*, lease: Lease, text: str = "A suggestion.", state: str = "done", **extra) -> Suggestion:
-    """What an endpoint suggested for the first answer of `lease`."""
-    messages = lease.task.item.messages
-    given = {
-        "number": Suggestion.objects.filter(lease=lease).count() + 1,
-        "turn": len(messages),
-        "messages": messages,
-        "endpoint": lease.task.batch.suggestions or make_endpoint(),
-        "model": "secret-model",
-        "seed": 1,
-        "ended_at": None if state in Suggestion.UNFINISHED else Now(),
-        **extra,
-    }
-    return Suggestion.objects.create(lease=lease, text=text, state=state, **given)
+def turns_of(texts) -> list[dict]:
+    """The turns of a dialogue with these texts, the user's last."""
+    roles = itertools.cycle(("user", "assistant"))
+    return [{"role": role, "content": text} for text, role in zip(reversed(texts), roles, strict=False)][::-1]

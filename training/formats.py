@@ -5,7 +5,8 @@ Standard library only: this is the one module of `training` that the web side im
 A data set folder, read-only once it is complete::
 
     manifest.json           what was asked, counts, files with hashes, content hash
-    train.jsonl …           one grouped row per ranking, demonstration or prompt, a file per split
+    train.jsonl …           one grouped row per ranking, demonstration or prompt, a file per split; of a dialogue a row
+                            per turn of its assistant
     pairs-train.jsonl …     comparisons only: the same rankings as chosen/rejected pairs (ties make no pair)
 
 A run folder::

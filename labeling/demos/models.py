@@ -1,7 +1,4 @@
-"""Demonstrations: the ideal answer to a prompt, written by a person. Append-only.
-
-And what models suggested meanwhile, asked for by who wrote it, and what became of that.
-"""
+"""Demonstrations: the ideal answer to a prompt, or a dialogue that goes on from it, by a person. Append-only."""
 
 import uuid
 
@@ -9,9 +6,12 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.db.models.lookups import LessThan
 
 from labeling.leasing.models import Lease, Task
-from labeling.sampling.models import Endpoint
+
+# Of a dialogue, the last answer among them.
+MOST_TURNS = 40
 
 
 class Demonstration(models.Model):
@@ -35,6 +35,8 @@ class Demonstration(models.Model):
     # Why it corrects the answer that it replaces.
     correction_reason = models.CharField(max_length=300, blank=True)
     surplus = models.BooleanField(default=False)
+    # A dialogue's {"role", "content"} between the prompt's messages and the last answer, which is `text`.
+    turns = models.JSONField(default=list, db_default=[])
     text = models.TextField()
     # Characters of it that were pasted or dropped in, as the browser counted them.
     pasted = models.IntegerField(default=0, db_default=0)
@@ -46,6 +48,12 @@ class Demonstration(models.Model):
             models.UniqueConstraint(fields=["lease", "revision"], name="demonstration_one_per_lease_and_revision"),
             models.UniqueConstraint(fields=["lease", "idempotency_key"], name="demonstration_once_per_idempotency_key"),
             models.CheckConstraint(condition=~models.Q(text=""), name="demonstration_is_not_empty"),
+            models.CheckConstraint(
+                condition=LessThan(
+                    models.Func("turns", function="jsonb_array_length", output_field=models.IntegerField()), MOST_TURNS
+                ),
+                name="demonstration_has_at_most_40_turns",
+            ),
             models.CheckConstraint(condition=models.Q(pasted__gte=0), name="demonstration_pasted_is_a_count"),
             models.CheckConstraint(
                 condition=models.Q(revision=1, replaces__isnull=True)
@@ -61,111 +69,23 @@ class Demonstration(models.Model):
         indexes = [models.Index(fields=["created_at", "id"])]
         triggers = [
             pgtrigger.Protect(name="demonstration_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-        ]
-
-
-class Suggestion(models.Model):
-    """One message that a model wrote for a labeler to begin from. A job writes it, and the page asks how far it is.
-
-    Labelers read its number, turn, state, text and failure; who wrote it, and how, is for staff.
-    """
-
-    class State(models.TextChoices):
-        WAITING = "waiting"
-        WRITING = "writing"
-        DONE = "done"
-        STOPPED = "stopped"
-        FAILED = "failed"
-
-    class Failure(models.TextChoices):
-        UNAVAILABLE = "unavailable"  # the server did not answer, or broke off
-        REFUSED = "refused"  # the server said no, and would again
-        NAMED = "named"  # it said who wrote it
-        EMPTY = "empty"
-        LOST = "lost"  # its worker was
-
-    UNFINISHED = (State.WAITING, State.WRITING)
-    # For one task: what a labeler needs to see what is possible, and not to choose among dozens.
-    MOST = 10
-
-    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="suggestions", db_index=False)
-    number = models.PositiveSmallIntegerField()
-    # Which message of the conversation it is: how many stand before it, those of the prompt among them.
-    turn = models.PositiveSmallIntegerField()
-    messages = models.JSONField()
-    endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="+")
-    model = models.CharField(max_length=200)
-    seed = models.BigIntegerField()
-    parameters = models.JSONField(default=dict)
-    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
-    # So far, without what may yet turn out to name a model; frozen once it ended.
-    text = models.TextField(blank=True)
-    failure = models.CharField(max_length=12, choices=Failure, blank=True)
-    error = models.CharField(max_length=500, blank=True)  # the server's words, for staff
-    created_at = models.DateTimeField(db_default=Now())
-    started_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["lease", "number"], name="suggestion_number_once_per_lease"),
-            models.UniqueConstraint(
-                fields=["lease"],
-                condition=models.Q(state__in=["waiting", "writing"]),
-                name="suggestion_one_unfinished_per_lease",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(number__gte=1, number__lte=10), name="suggestion_number_is_1_to_10"
-            ),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["waiting", "writing", "done", "stopped", "failed"]),
-                name="suggestion_state_is_known",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["waiting", "writing"], ended_at__isnull=True)
-                | ~models.Q(state__in=["waiting", "writing"]) & models.Q(ended_at__isnull=False),
-                name="suggestion_ended_at_some_time",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(state="failed") & ~models.Q(failure="")
-                | ~models.Q(state="failed") & models.Q(failure=""),
-                name="suggestion_failed_for_a_reason",
-            ),
-            models.CheckConstraint(
-                condition=~models.Q(state="done") | ~models.Q(text=""), name="suggestion_done_says_something"
+            pgtrigger.Trigger(
+                name="demonstration_has_turns_in_a_dialogue",
+                operation=pgtrigger.Insert,
+                when=pgtrigger.Before,
+                func="""
+                    IF (NEW.turns <> '[]')
+                        <> ((SELECT kind FROM labeling_task WHERE id = NEW.task_id) = 'dialogue')
+                    THEN
+                        RAISE check_violation USING MESSAGE = 'a dialogue has turns, and nothing else has',
+                            CONSTRAINT = 'demonstration_has_turns_in_a_dialogue';
+                    END IF;
+                    RETURN NEW;
+                """,
             ),
         ]
-        triggers = [
-            pgtrigger.Protect(
-                name="suggestion_is_frozen_once_ended",
-                operation=pgtrigger.Update,
-                condition=~pgtrigger.Q(old__state__in=["waiting", "writing"]),
-            ),
-            pgtrigger.Protect(name="suggestion_is_never_deleted", operation=pgtrigger.Delete),
-        ]
 
-
-class DemonstrationSuggestion(models.Model):
-    """A suggestion that went into a demonstration, and what its writer made of it: the edit from the suggestion's text
-    to the message at its turn. Append-only."""
-
-    demonstration = models.ForeignKey(
-        Demonstration, on_delete=models.PROTECT, related_name="suggestions_used", db_index=False
-    )
-    suggestion = models.ForeignKey(Suggestion, on_delete=models.PROTECT, related_name="uses")
-    similarity = models.FloatField()
-    kept = models.FloatField()
-    # [["keep" | "cut" | "add", pieces], …] from the suggestion to what was written: see `edits`.
-    operations = models.JSONField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["demonstration", "suggestion"], name="suggestion_once_per_demonstration"),
-            models.CheckConstraint(
-                condition=models.Q(similarity__gte=0, similarity__lte=1, kept__gte=0, kept__lte=1),
-                name="suggestion_use_is_a_share",
-            ),
-        ]
-        triggers = [
-            pgtrigger.Protect(name="suggestion_use_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
-        ]
+    @property
+    def conversation(self) -> list[dict]:
+        """All that the labeler wrote, turn by turn."""
+        return [*self.turns, {"role": "assistant", "content": self.text}]

@@ -1,27 +1,38 @@
-"""What the pages of a demonstration task need, which `labeling.leasing.views` renders; and what staff see of it."""
+"""What the pages of a written task need; `labeling.leasing.views` renders them."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET
+from dataclasses import replace
 
-from labeling.demos.queries import content_of, demonstrations_of, page_of_uses
-from labeling.demos.services import TEXT_CHARACTERS, submit_demonstration
-from labeling.leasing.answers import form_head, form_text
+from django.http import QueryDict
+
+from labeling.demos.models import MOST_TURNS
+from labeling.demos.queries import content_of, demonstrations_of
+from labeling.demos.services import TEXT_CHARACTERS, first_speaker, speaker, submit_demonstration
+from labeling.leasing.answers import form_head, form_text, form_texts
 from labeling.leasing.kinds import Kind
 from labeling.leasing.models import Lease
-from labeling.people.access import STAFF, only
 from labeling.sampling.models import Batch
 
 
 def read_form(fields: QueryDict, lease: Lease) -> dict:
-    """The submit body that the form's fields say: text. Without the script nobody counts what is pasted."""
-    return {**form_head(fields), "text": form_text(fields, "text")}
+    """The submit body that the form's fields say: text, or a dialogue's turns. Without the script nobody counts what is
+    pasted."""
+    if lease.task.kind == Batch.Kind.DEMONSTRATION:
+        return {**form_head(fields), "text": form_text(fields, "text")}
+    written = form_texts(fields, "turn")
+    while written and not written[-1].strip():
+        written.pop()
+    first = first_speaker(lease.task.item.prompt.messages)
+    turns = [{"role": speaker(n, first=first), "content": text} for n, text in enumerate(written[:-1], start=1)]
+    return {**form_head(fields), "turns": turns, "text": written[-1] if written else ""}
 
 
 def context(lease: Lease) -> dict:
-    return {"text_characters": TEXT_CHARACTERS}
+    more = {"text_characters": TEXT_CHARACTERS}
+    if lease.task.kind == Batch.Kind.DIALOGUE:
+        more |= {"most_turns": MOST_TURNS, "first_speaker": first_speaker(lease.task.item.prompt.messages)}
+    return more
 
 
 KIND = Kind(
@@ -33,11 +44,4 @@ KIND = Kind(
     task_template="demos/task.html",
     answer_template="demos/answer.html",
 )
-
-
-@require_GET
-@only(*STAFF)
-def batch_suggestions(request: HttpRequest, batch_id: int) -> HttpResponse:
-    batch = get_object_or_404(Batch, pk=batch_id)
-    page = page_of_uses(batch, after=request.GET.get("after"))
-    return render(request, "demos/suggestions.html", {"batch": batch, "page": page})
+DIALOGUE = replace(KIND, task_template="demos/dialogue.html")

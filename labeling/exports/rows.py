@@ -157,12 +157,20 @@ def _said_besides(ranking: Ranking) -> dict:
 def demonstrations(question: dict, tally: Tally) -> Iterator[Line]:
     scanner = Scanner()
     for demonstration in _included(Demonstration, question, tally).iterator(chunk_size=CHUNK):
-        if scanner.finds(demonstration.pk, demonstration.text):
+        said = demonstration.conversation
+        if any(scanner.finds((demonstration.pk, place), turn["content"]) for place, turn in enumerate(said)):
             tally.exclusions["personal_data"] += 1
             continue
-        line = _line(demonstration, tally)
-        line.row.update(answer=demonstration.text)
-        yield line
+        # Of a dialogue each turn of the assistant is an answer to what stands before it.
+        for place, turn in enumerate(said):
+            if turn["role"] != "assistant":
+                continue
+            line = _line(demonstration, tally)
+            line.row["messages"] = line.row["messages"] + said[:place]
+            line.row["answer"] = turn["content"]
+            if demonstration.turns:
+                line.row["turn"] = place + 1
+            yield line
 
 
 def prompts(question: dict, tally: Tally) -> Iterator[Line]:

@@ -108,3 +108,8 @@ def form_number(fields: QueryDict, name: str) -> int | str | None:
 def form_text(fields: QueryDict, name: str) -> str:
     """The text of a field with the line ends that were typed: browsers send every line end of a form as CR LF."""
     return fields.get(name, "").replace("\r\n", "\n")
+
+
+def form_texts(fields: QueryDict, name: str) -> list[str]:
+    """The same of each field called `name`."""
+    return [text.replace("\r\n", "\n") for text in fields.getlist(name)]

@@ -41,6 +41,7 @@ CLOCK = {
 BRIEF = described(
     {"form": {"enum": BriefForm.values}, "use_case": TEXT, "statement": TEXT, "pairs": WHOLE, "note": TEXT}
 )
+MESSAGES = {"type": "array", "items": described({"role": TEXT, "content": TEXT})}
 TASK = described(
     {
         "id": UUID,
@@ -49,7 +50,7 @@ TASK = described(
         "revision": WHOLE,
         "replaces": {**UUID, "nullable": True},
         "idempotency_key": TEXT,
-        "messages": {"type": "array", "items": described({"role": TEXT, "content": TEXT})},
+        "messages": MESSAGES,
         "brief": {**BRIEF, "nullable": True, "description": "what prompt is to be written, where there is none yet"},
         "completions": {"type": "array", "items": described({"id": UUID, "text": TEXT})},
         "order_ranked": {"type": "array", "items": UUID},
@@ -65,7 +66,6 @@ TASK = described(
         "draft_version": WHOLE,
         "answer": {"type": "object", "nullable": True},
         "urls": {"type": "object", "additionalProperties": TEXT},
-        "suggestions": {"type": "boolean", "description": "whether a model may be asked for a text to begin from"},
         "idle_seconds": WHOLE,
         "categories": {"type": "array", "items": TEXT},
         "guideline": {**described({"id": WHOLE, "title": TEXT}), "nullable": True},
@@ -101,13 +101,15 @@ RANKING = described(
     required=("completions",),
 )
 DEMONSTRATION = described(
-    {
-        **HEAD,
-        "text": TEXT,
-        "pasted": {**WHOLE, "description": "characters of it that were pasted or dropped in"},
-        "suggestions": {"type": "array", "items": WHOLE, "description": "numbers of those that went into it"},
-    },
+    {**HEAD, "text": TEXT, "pasted": {**WHOLE, "description": "characters of it that were pasted or dropped in"}},
     required=("text",),
+)
+DIALOGUE = described(
+    {
+        **DEMONSTRATION["properties"],
+        "turns": {**MESSAGES, "description": "between the prompt and the last answer, which is `text`"},
+    },
+    required=("turns", "text"),
 )
 ANSWER = described({"id": UUID, "revision": WHOLE, "surplus": {"type": "boolean"}, "created_at": TIME})
 NEXT = {**TASK, "nullable": True}
@@ -158,7 +160,6 @@ def task_body(lease: Lease) -> dict:
         "draft_version": lease.draft_version,
         "answer": kind.content(latest) if latest else None,
         "urls": urls_of(lease),
-        "suggestions": suggestions_offered(lease),
         "idle_seconds": team_settings().idle_seconds,
         "categories": lease.task.item.categories,
         "guideline": {"id": lease.guideline.number, "title": lease.guideline.title} if lease.guideline else None,
@@ -183,18 +184,10 @@ def words_body(lease: Lease) -> dict | None:
     return {"low": low, "high": high} if low or high else None
 
 
-def suggestions_offered(lease: Lease) -> bool:
-    """Whether a model may be asked for a text to begin from."""
-    if lease.task.kind != Batch.Kind.DEMONSTRATION:
-        return False
-    endpoint = lease.task.batch.suggestions
-    return endpoint is not None and endpoint.active
-
-
 def urls_of(lease: Lease) -> dict[str, str]:
     """Where the page of a task sends what, so that it can show the next task in its own place."""
     task = reverse("api:task", kwargs={"lease_id": lease.pk})
-    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question", "suggestions")
+    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question")
     return {**{name: f"{task}{name}/" for name in actions}, "page": reverse("task", kwargs={"lease_id": lease.pk})}
 
 
@@ -276,7 +269,7 @@ class Submit(TaskView):
     @extend_schema(
         operation_id="task_submit",
         parameters=[KEY, AHEAD],
-        request=sent({"oneOf": [RANKING, DEMONSTRATION]}),
+        request=sent({"oneOf": [RANKING, DEMONSTRATION, DIALOGUE]}),
         responses=answers(
             s201=ANSWER_AND_NEXT,
             s200=ANSWER_AND_NEXT,

@@ -190,7 +190,8 @@ def _rows(datasets: list[Dataset]) -> dict[str, int]:
     rows = DatasetRow.objects.filter(dataset__in=datasets)
     return {
         "rankings": rows.filter(ranking__isnull=False).count(),
-        "demonstrations": rows.filter(demonstration__isnull=False).count(),
+        # A dialogue has a row for each turn of its assistant.
+        "demonstrations": rows.filter(demonstration__isnull=False).values("demonstration").distinct().count(),
         "prompts": rows.values("prompt").distinct().count(),
     }
 

@@ -34,7 +34,12 @@ class EndpointForm(forms.Form):
 class BatchForm(forms.Form):
     name = forms.CharField(max_length=100)
     kind = forms.ChoiceField(
-        choices=[("ranking", "Rank completions"), ("demonstration", "Write the ideal answer")], label="Labelers"
+        choices=[
+            ("ranking", "Rank completions"),
+            ("demonstration", "Write the ideal answer"),
+            ("dialogue", _("Write a dialogue, both sides")),
+        ],
+        label="Labelers",
     )
     endpoints = forms.ModelMultipleChoiceField(
         queryset=None,
@@ -102,21 +107,10 @@ class BatchForm(forms.Form):
         help_text=_("For ideal answers: a hint beside the word count. Nothing is refused for its length."),
     )
     words_high = forms.IntegerField(required=False, label=_("Words, at most"))
-    suggestions = forms.ModelChoiceField(
-        queryset=None,
-        required=False,
-        empty_label=_("Nobody: labelers write on their own"),
-        label=_("Suggestions by"),
-        help_text=_(
-            "For ideal answers: whom labelers may ask for a text to begin from. They are never told who wrote it, and "
-            "what they make of it is kept."
-        ),
-    )
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["endpoints"].queryset = queries.active_endpoints()
-        self.fields["suggestions"].queryset = queries.active_endpoints()
         self.fields["form"].queryset = usable_forms()
         self.fields["sources"].choices = [(name, name) for name in source_names()]
         self.fields["seed"].initial = secrets.randbelow(2**31)
@@ -126,6 +120,6 @@ class BatchForm(forms.Form):
         given = dict(self.cleaned_data)
         chosen = {name: tuple(given.pop(name)) for name in ("splits", "sources", "use_cases")}
         selection = Selection(count=given.pop("count"), order=given.pop("order"), fresh=given.pop("fresh"), **chosen)
-        if given["kind"] == Batch.Kind.DEMONSTRATION:
+        if given["kind"] != Batch.Kind.RANKING:
             given |= {"endpoints": [], "form": None}
         return {**given, "prompts": selection}

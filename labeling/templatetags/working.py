@@ -26,7 +26,12 @@ def working(seconds: int) -> str:
 @register.filter
 def kind_name(kind: str) -> str:
     """What there is to do in a task of this kind."""
-    names = {"ranking": _("to rank"), "demonstration": _("to write"), "prompt": _("to write a prompt")}
+    names = {
+        "ranking": _("to rank"),
+        "demonstration": _("to write"),
+        "dialogue": _("to write as a dialogue"),
+        "prompt": _("to write a prompt"),
+    }
     return names.get(kind, kind)
 
 

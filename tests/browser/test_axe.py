@@ -98,7 +98,7 @@ def look_at(page: Page, person) -> list[str]:
     found = []
     for address in pages_of(person):
         page.goto(address)
-        if page.locator("[data-ranking], [data-demonstration]").count():
+        if page.locator("[data-ranking], [data-demonstration], [data-dialogue]").count():
             page.wait_for_selector("main[data-live]")
         found += faults(page, address)
     return found
@@ -137,6 +137,24 @@ def test_no_state_of_the_writing_page_has_a_fault(sign_in, ada):
         found += faults(page, dialog)
         page.keyboard.press("Escape")
     assert found == []
+
+
+def test_no_state_of_the_dialogue_page_has_a_fault(sign_in, ada):
+    make_task(batch=make_batch(kind="dialogue"), prompt=make_prompt("Which?"), texts=())
+    page = sign_in(ada, at="/work/")
+    page.get_by_role("button", name="Begin").click()
+    page.wait_for_selector("main[data-live]")
+    found = faults(page, "begun")
+    for text in ("```\ncode\n```\n" * 30, "Oh?", "Yes."):
+        page.keyboard.insert_text(text)
+        page.keyboard.press("Alt+Enter")
+    found += faults(page, "written")
+    page.get_by_role("button", name="Edit turn 2").click()
+    found += faults(page, "a turn opened again")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert found + faults(page, "keys") == []
 
 
 def test_no_state_of_the_ranking_page_has_a_fault(sign_in, ada):

@@ -23,7 +23,6 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         CompletionMark,
         Dataset,
         DatasetRow,
-        DemonstrationSuggestion,
         Finding,
         Guideline,
         GuidelineRead,
@@ -46,13 +45,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     other = factories.make_task()
     demonstration = factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, text="Because.")
     factories.make_brief()
-    writing = factories.make_task(batch=factories.make_batch(kind="demonstration", suggestions=endpoint), texts=())
-    asked = factories.make_lease(task=writing, labeler=amy)
-    suggestion = factories.make_suggestion(lease=asked)
-    factories.make_suggestion(lease=asked, state="writing", text="")
-    DemonstrationSuggestion.objects.create(
-        demonstration=demonstration, suggestion=suggestion, similarity=0.5, kept=0.5, operations=[["keep", 1]]
-    )
+    turns = ["Since?", "Ever.", "Oh?"]
+    factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, turns=turns, text="Yes.")
     Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
     Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
     Finding.objects.create(

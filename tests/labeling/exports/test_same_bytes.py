@@ -213,3 +213,18 @@ def test_demonstrations_and_prompts_are_exported_too(ada, hal):
     assert len(listed) == 3
     assert {"id", "split", "messages", "source", "use_case"} == set(listed[0])
     assert prompts.manifest["exclusions"] == {"prompt_held": 1}
+
+
+def test_dialogue_has_a_row_for_each_turn_of_its_assistant(ada):
+    prompt = make_prompt("Hello.")
+    talk = make_demonstration(prompt=prompt, labeler=ada, turns=["Hi.", "How are you?"], text="Well.")
+    # In any turn, the user's too.
+    make_demonstration(prompt=make_prompt(), labeler=ada, turns=["a", "Write to jo.miller@gmail.com"], text="b")
+    dataset = create_dataset(kind="demonstrations")
+    first, last = iter_rows(Path(dataset.folder), "train")
+    assert first["id"] == last["id"] == str(talk.pk)
+    assert (first["turn"], first["messages"], first["answer"]) == (1, prompt.messages, "Hi.")
+    assert (last["turn"], last["messages"], last["answer"]) == (3, [*prompt.messages, *talk.turns], "Well.")
+    assert prompt.messages == [{"role": "user", "content": "Hello."}]
+    assert dataset.manifest["exclusions"] == {"personal_data": 1}
+    assert set(dataset.rows.values_list("demonstration_id", flat=True)) == {talk.pk}
