@@ -29,6 +29,7 @@ STAFF = {
     "endpoints": "/endpoints/",
     "batches": "/batches/",
     "batch-new": "/batches/new/",
+    "written": "/written/",
     "datasets": "/datasets/",
     "dataset-new": "/datasets/new/",
     "runs": "/runs/",
@@ -44,6 +45,7 @@ ADMIN = {"people": "/people/", "invitations": "/people/invitations/", "audit": "
 FIRST = {
     "prompt": ("/prompts/", "/prompts/"),
     "batch": ("/batches/", "/batches/"),
+    "written-one": ("/written/", "/written/"),
     "dataset": ("/datasets/", "/datasets/"),
     "run": ("/runs/", "/runs/"),
     "model": ("/models/", "/models/"),

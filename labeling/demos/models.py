@@ -1,5 +1,6 @@
 """Demonstrations: the ideal answer to a prompt, or a dialogue that goes on from it, by a person. Append-only."""
 
+import re
 import uuid
 
 import pgtrigger
@@ -12,6 +13,7 @@ from labeling.leasing.models import Lease, Task
 
 # Of a dialogue, the last answer among them.
 MOST_TURNS = 40
+WORD = re.compile(r"\w+(?:['’.]\w+)*")
 
 
 class Demonstration(models.Model):
@@ -25,7 +27,10 @@ class Demonstration(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="demonstrations")
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="demonstrations")
-    labeler = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="demonstrations")
+    # An index below begins with the labeler: none more for it.
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="demonstrations", db_index=False
+    )
     group = models.CharField(max_length=12)
     origin = models.CharField(max_length=10, choices=Origin, default=Origin.WORKBENCH)
     revision = models.PositiveSmallIntegerField(default=1)
@@ -66,7 +71,10 @@ class Demonstration(models.Model):
                 name="demonstration_simulated_is_marked",
             ),
         ]
-        indexes = [models.Index(fields=["created_at", "id"])]
+        indexes = [
+            models.Index(fields=["created_at", "id"]),
+            models.Index(fields=["labeler", "created_at", "id"], name="demonstration_of_labeler"),
+        ]
         triggers = [
             pgtrigger.Protect(name="demonstration_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
             pgtrigger.Trigger(
@@ -89,3 +97,13 @@ class Demonstration(models.Model):
     def conversation(self) -> list[dict]:
         """All that the labeler wrote, turn by turn."""
         return [*self.turns, {"role": "assistant", "content": self.text}]
+
+    @property
+    def words(self) -> int:
+        """About as many as the labeler was told: the browser cuts scripts without spaces better."""
+        return sum(len(WORD.findall(turn["content"])) for turn in self.conversation)
+
+    @property
+    def pasted_share(self) -> float:
+        """Of the characters that the labeler wrote, how many were pasted or dropped in, 0 to 1."""
+        return self.pasted / sum(len(turn["content"]) for turn in self.conversation)

@@ -1,17 +1,22 @@
-"""What the pages of a written task need; `labeling.leasing.views` renders them."""
+"""What the pages of a written task need, which `labeling.leasing.views` renders; and what was written, for the team."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from django.http import QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from labeling.demos.models import MOST_TURNS
-from labeling.demos.queries import content_of, demonstrations_of
+from labeling.demos.queries import content_of, demonstrations_of, get_written, written_page
 from labeling.demos.services import TEXT_CHARACTERS, first_speaker, speaker, submit_demonstration
-from labeling.leasing.answers import form_head, form_text, form_texts
+from labeling.leasing.answers import form_head, form_number, form_text, form_texts
 from labeling.leasing.kinds import Kind
 from labeling.leasing.models import Lease
+from labeling.people.access import STAFF, only
+from labeling.people.queries import get_person
+from labeling.refusals import Refusal
 from labeling.sampling.models import Batch
 
 
@@ -45,3 +50,23 @@ KIND = Kind(
     answer_template="demos/answer.html",
 )
 DIALOGUE = replace(KIND, task_template="demos/dialogue.html")
+
+
+# Staff
+
+
+@require_safe
+@only(*STAFF)
+def written(request: HttpRequest) -> HttpResponse:
+    number = form_number(request.GET, "labeler")
+    if isinstance(number, str):
+        raise Refusal("`labeler` must be a person's number; take it out of the address for all.")
+    labeler = None if number is None else get_person(number)
+    page = written_page(labeler=labeler, after=request.GET.get("after"))
+    return render(request, "demos/written.html", {"page": page, "labeler": labeler})
+
+
+@require_safe
+@only(*STAFF)
+def written_one(request: HttpRequest, demonstration_id) -> HttpResponse:
+    return render(request, "demos/written_one.html", {"written": get_written(demonstration_id)})

@@ -37,6 +37,7 @@ NAMED = {
     "name": ("form", "name"),
     "term_id": ("makerterm", "pk"),
     "completion_id": ("completion", "pk"),
+    "demonstration_id": ("demonstration", "pk"),
 }
 # These are no pages, or need what only the page before them has.
 NO_PAGES = {"dataset-file", "invitation-accept", "work-next"}
