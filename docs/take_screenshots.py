@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "screenshots"
 HOME = Path(os.environ.get("KWISE_HOME", ROOT / ".kwise"))
+TRIES = 60  # seconds until a new batch has its tasks
 SIZE = {"width": 1280, "height": 720}  # pixels, a small laptop
 
 LABELER = {"work": "/work/", "answers": "/answers/", "account": "/account/"}
@@ -71,34 +72,53 @@ def shoot(page: Page, name: str, scheme: str, *, whole: bool = True) -> None:
     print(f"{name}-{scheme}.png")
 
 
-def shoot_demonstration(page: Page, scheme: str) -> None:
-    """The page on which an ideal answer is written, and the preview of it."""
-    page.keyboard.insert_text("# Tides\n\nThe *moon* pulls at the sea:\n\n- high water near it\n- low water between")
-    shoot(page, "demonstration", scheme, whole=False)
-    page.keyboard.press("F9")
-    page.wait_for_timeout(800)
-    shoot(page, "demonstration-preview", scheme, whole=False)
+def shoot_writing(page: Page) -> None:
+    """The pages on which people write, as a researcher, who has tasks of their own: a batch is made for each, and the
+    answer is stored, so that what was written can be shown too."""
+    for kind in ("demonstration", "dialogue"):
+        token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
+        batch = {"name": f"to write, {kind}", "kind": kind, "groups": ["researcher"], "count": 1}
+        batch |= {"words_low": 20, "words_high": 80}
+        # Where it is there already, this is refused, and nothing waits any more.
+        page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
+        for _ in range(TRIES):
+            page.goto("/work/next/")
+            if page.locator(f"[data-{kind}][data-live]").count():
+                break
+            page.wait_for_timeout(1000)
+        else:
+            print(f"no {kind} to write")
+            continue
+        if kind == "demonstration":
+            page.keyboard.insert_text(
+                "# Tides\n\nThe *moon* pulls at the sea:\n\n- high water near it\n- low water between"
+            )
+            shoot_both(page, "demonstration")
+            page.keyboard.press("F9")
+            page.locator("[data-preview] h1").wait_for()
+            shoot_both(page, "demonstration-preview")
+        else:
+            for text in ("The moon pulls at the sea, and the sea goes up.", "Does it pull at me too?"):
+                page.keyboard.insert_text(text)
+                page.keyboard.press("Alt+Enter")
+            page.keyboard.insert_text("It does, only far too little for you to feel it.")
+            shoot_both(page, "dialogue")
+        page.keyboard.press("Control+Enter")
+        page.wait_for_url("**/work/**")
+        page.wait_for_timeout(1000)
 
 
-def shoot_dialogue(page: Page, scheme: str) -> None:
-    """A dialogue in its third turn."""
-    for text in ("The moon pulls at the sea, and the sea goes up.", "Does it pull at me too?"):
-        page.keyboard.insert_text(text)
-        page.keyboard.press("Alt+Enter")
-    page.keyboard.insert_text("It does, only far too little for you to feel it.")
-    shoot(page, "dialogue", scheme, whole=False)
+def shoot_both(page: Page, name: str) -> None:
+    """A page that can be reached once."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        shoot(page, name, scheme, whole=False)
 
 
 def shoot_ranking(page: Page, scheme: str) -> None:
     """The ranking page in its two steps, by keyboard, as a labeler works."""
     page.goto("/work/next/")
     page.wait_for_load_state("networkidle")
-    if page.locator("[data-dialogue]").count():
-        shoot_dialogue(page, scheme)
-        return
-    if page.locator("[data-demonstration]").count():
-        shoot_demonstration(page, scheme)
-        return
     shoot(page, "rating", scheme, whole=False)
     count = page.locator("[data-completion]").count() or 4
     for rating in [5, 3, 6, 3, 4, 2, 5, 3, 4][:count]:
@@ -135,6 +155,9 @@ def main() -> None:
             shoot(page, "sign-in", scheme)
             for name, role in (("ada", "labeler"), ("rita", "researcher"), ("amy", "admin")):
                 page = sign_in(browser, base, name, accounts[name], scheme)
+                if role == "researcher" and scheme == "light":
+                    shoot_writing(page)
+                    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 pages = {"labeler": LABELER, "researcher": STAFF, "admin": ADMIN}[role]
                 for title, path in pages.items():
                     page.goto(path)
