@@ -39,6 +39,14 @@ def active_terms() -> tuple[str, ...]:
 finder = lru_cache(maxsize=64)(Finder)
 
 
+def names_to_hide(*, model: str, messages: list[dict]) -> Finder:
+    """Finds what would tell whoever is shown an answer to `messages` that `model` wrote it. A name that stands in the
+    messages gives nothing away."""
+    names = finder((*names_of_model(model), *active_terms()))
+    asked = {name.term for message in messages for name in names.find(message["content"])}
+    return finder(tuple(term for term in names.terms.values() if term not in asked)) if asked else names
+
+
 def marks_for(
     *, prompt: Prompt, batch: Batch, models: Mapping[Completion, Iterable[str]], terms: tuple[str, ...]
 ) -> list[CompletionMark]:

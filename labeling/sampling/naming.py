@@ -80,6 +80,7 @@ class Finder:
         self.terms = {key: term for term in terms if (key := normal(term))}
         longest_first = sorted(self.terms, key=len, reverse=True)
         either = "|".join(re.escape(key).replace(r"\ ", " +") for key in longest_first)
+        self.longest = len(longest_first[0]) if longest_first else 0
         self.pattern = re.compile(rf"(?<!{WORD})(?:{either})(?!{WORD})") if longest_first else None
 
     def find(self, text: str) -> list[Name]:
@@ -90,6 +91,18 @@ class Finder:
             Name(self.terms[_squeezed(match[0])], places[match.start()][0], places[match.end() - 1][1])
             for match in self.pattern.finditer(folded)
         ]
+
+    def open_from(self, text: str) -> int:
+        """Where the end of a text that still grows may come to be a name, or the longer one of two; its length where it
+        cannot. What stands before is final, as far as names go."""
+        folded, places = _fold(text)
+        one_space = [at for at, sign in enumerate(folded) if sign != " " or not at or folded[at - 1] != " "]
+        squeezed = "".join(folded[at] for at in one_space)
+        for start in range(max(0, len(squeezed) - self.longest), len(squeezed)):
+            begins = squeezed[start] != " " and not (start and re.match(WORD, squeezed[start - 1]))
+            if begins and any(term.startswith(squeezed[start:]) for term in self.terms):
+                return places[one_space[start]][0]
+        return len(text)
 
 
 def names_of_model(model: str) -> list[str]:

@@ -102,3 +102,36 @@ def test_any_text_and_term_can_be_compared(text, terms):
 @given(st.text(max_size=20), st.sampled_from(["OpenAI", "GPT-4", "通义千问", "I'm Claude"]), st.text(max_size=20))
 def test_a_name_between_spaces_is_always_found(before, term, after):
     assert any(normal(part) == normal(term) for part in found(f"{before} {term} {after}", term))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Ask ChatGPT", "Ask "),
+        ("Ask Chat", "Ask "),
+        ("Ask Ch", "Ask "),
+        ("Ask Char", "Ask Char"),
+        ("Ask  Google   De", "Ask  "),
+        ("Ask Google  Maps", "Ask Google  Maps"),
+        ("I am not", "I am not"),
+        ("So I am", "So "),
+        ("Ｃｈａ", ""),
+        ("我是Chat", "我是"),
+        ("PChat", "PChat"),
+        ("Chat" + " " * 50, ""),
+        ("", ""),
+    ],
+)
+def test_what_may_grow_into_a_name_is_told_apart(text, shown):
+    finder = Finder(["ChatGPT", "Chat GPT", "Google DeepMind", "I am Claude"])
+    assert text[: finder.open_from(text)] == shown
+
+
+def test_no_beginning_of_a_name_is_final_however_the_text_grows():
+    finder = Finder(BUILT_IN)
+    text = "Well, as I said, I am Claude. Chatting with Chat GPT or GPT-4o, or a llama; Llama 3 at last: Meta AI"
+    first = min(name.start for name in finder.find(text))
+    for end in range(len(text)):
+        before = text[:end]
+        if not any(name.end < end for name in finder.find(before)):
+            assert finder.open_from(before) <= first
