@@ -152,6 +152,16 @@ def import_prompts(job: Job) -> dict:
     return import_upload(job=job)
 
 
+@handles("write_suggestion")
+def write_suggestion(job: Job) -> dict:
+    from labeling.demos import suggesting
+
+    suggestion = suggesting.write_suggestion(
+        suggestion_id=job.arguments["suggestion"], beat=partial(background.beat, job)
+    )
+    return {"state": suggestion.state, "failure": suggestion.failure}
+
+
 @handles("look_for_maker")
 def look_for_maker(job: Job) -> dict:
     from labeling.blindness.services import get_term, look_for_term

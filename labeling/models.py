@@ -3,7 +3,7 @@
 from labeling.audit.models import AuditEvent
 from labeling.background.models import Job
 from labeling.campaigns.models import Campaign
-from labeling.demos.models import Demonstration
+from labeling.demos.models import Demonstration, DemonstrationSuggestion, Suggestion
 from labeling.exports.models import Dataset, DatasetRow
 from labeling.forms.models import Form, FormVersion
 from labeling.governance.models import Decision, Finding
@@ -30,6 +30,7 @@ __all__ = [
     "DatasetRow",
     "Decision",
     "Demonstration",
+    "DemonstrationSuggestion",
     "Endpoint",
     "Finding",
     "Form",
@@ -52,6 +53,7 @@ __all__ = [
     "Seat",
     "Source",
     "SourceUser",
+    "Suggestion",
     "Task",
     "TeamSettings",
     "User",

@@ -30,6 +30,11 @@ def check_text(value: str, *, where: str) -> str:
     return value
 
 
+def storable(text: str) -> str:
+    """`text` that comes from a program, with another sign for each that `check_text` refuses."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 def check_json(value: Any, *, where: str = "the body") -> Any:
     """`value` itself; Refusal where a string, an integer or the depth in it could not be stored. Without recursion."""
     stack: list[tuple[Any, str, int]] = [(value, where, 0)]

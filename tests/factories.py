@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from labeling.demos.models import Demonstration
+from labeling.demos.models import Demonstration, Suggestion
 from labeling.intake.models import Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, Seat, Task
 from labeling.leasing.services import seat_groups
@@ -142,3 +142,19 @@ def turns_of(texts) -> list[dict]:
     """The turns of a dialogue with these texts, the user's last."""
     roles = itertools.cycle(("user", "assistant"))
     return [{"role": role, "content": text} for text, role in zip(reversed(texts), roles, strict=False)][::-1]
+
+
+def make_suggestion(*, lease: Lease, text: str = "A suggestion.", state: str = "done", **extra) -> Suggestion:
+    """What an endpoint suggested for the first answer of `lease`."""
+    messages = lease.task.item.messages
+    given = {
+        "number": Suggestion.objects.filter(lease=lease).count() + 1,
+        "turn": len(messages),
+        "messages": messages,
+        "endpoint": lease.task.batch.suggestions or make_endpoint(),
+        "model": "secret-model",
+        "seed": 1,
+        "ended_at": None if state in Suggestion.UNFINISHED else Now(),
+        **extra,
+    }
+    return Suggestion.objects.create(lease=lease, text=text, state=state, **given)

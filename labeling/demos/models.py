@@ -1,4 +1,7 @@
-"""Demonstrations: the ideal answer to a prompt, or a dialogue that goes on from it, by a person. Append-only."""
+"""Demonstrations: the ideal answer to a prompt, or a dialogue that goes on from it, by a person. Append-only.
+
+And what models suggested meanwhile, asked for by who wrote it, and what became of that.
+"""
 
 import re
 import uuid
@@ -10,6 +13,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 
 from labeling.leasing.models import Lease, Task
+from labeling.sampling.models import Endpoint
 
 # Of a dialogue, the last answer among them.
 MOST_TURNS = 40
@@ -107,3 +111,110 @@ class Demonstration(models.Model):
     def pasted_share(self) -> float:
         """Of the characters that the labeler wrote, how many were pasted or dropped in, 0 to 1."""
         return self.pasted / sum(len(turn["content"]) for turn in self.conversation)
+
+
+class Suggestion(models.Model):
+    """One message that a model wrote for a labeler to begin from. A job writes it, and the page asks how far it is.
+
+    Labelers read its number, turn, state, text and failure; who wrote it, and how, is for staff.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        WRITING = "writing"
+        DONE = "done"
+        STOPPED = "stopped"
+        FAILED = "failed"
+
+    class Failure(models.TextChoices):
+        UNAVAILABLE = "unavailable"  # the server did not answer, or broke off
+        REFUSED = "refused"  # the server said no, and would again
+        NAMED = "named"  # it said who wrote it
+        EMPTY = "empty"
+        LOST = "lost"  # its worker was
+
+    UNFINISHED = (State.WAITING, State.WRITING)
+    # For one task: what a labeler needs to see what is possible, and not to choose among dozens.
+    MOST = 10
+
+    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="suggestions", db_index=False)
+    number = models.PositiveSmallIntegerField()
+    # Which message of the conversation it is: how many stand before it, those of the prompt among them.
+    turn = models.PositiveSmallIntegerField()
+    messages = models.JSONField()
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="+")
+    model = models.CharField(max_length=200)
+    seed = models.BigIntegerField()
+    parameters = models.JSONField(default=dict)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    # So far, without what may yet turn out to name a model; frozen once it ended.
+    text = models.TextField(blank=True)
+    failure = models.CharField(max_length=12, choices=Failure, blank=True)
+    error = models.CharField(max_length=500, blank=True)  # the server's words, for staff
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lease", "number"], name="suggestion_number_once_per_lease"),
+            models.UniqueConstraint(
+                fields=["lease"],
+                condition=models.Q(state__in=["waiting", "writing"]),
+                name="suggestion_one_unfinished_per_lease",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(number__gte=1, number__lte=10), name="suggestion_number_is_1_to_10"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["waiting", "writing", "done", "stopped", "failed"]),
+                name="suggestion_state_is_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=["waiting", "writing"], ended_at__isnull=True)
+                | ~models.Q(state__in=["waiting", "writing"]) & models.Q(ended_at__isnull=False),
+                name="suggestion_ended_at_some_time",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="failed") & ~models.Q(failure="")
+                | ~models.Q(state="failed") & models.Q(failure=""),
+                name="suggestion_failed_for_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="done") | ~models.Q(text=""), name="suggestion_done_says_something"
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="suggestion_is_frozen_once_ended",
+                operation=pgtrigger.Update,
+                condition=~pgtrigger.Q(old__state__in=["waiting", "writing"]),
+            ),
+            pgtrigger.Protect(name="suggestion_is_never_deleted", operation=pgtrigger.Delete),
+        ]
+
+
+class DemonstrationSuggestion(models.Model):
+    """A suggestion that went into a demonstration, and what its writer made of it: the edit from the suggestion's text
+    to the message at its turn. Append-only."""
+
+    demonstration = models.ForeignKey(
+        Demonstration, on_delete=models.PROTECT, related_name="suggestions_used", db_index=False
+    )
+    suggestion = models.ForeignKey(Suggestion, on_delete=models.PROTECT, related_name="uses")
+    similarity = models.FloatField()
+    kept = models.FloatField()
+    # [["keep" | "cut" | "add", pieces], …] from the suggestion to what was written: see `edits`.
+    operations = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["demonstration", "suggestion"], name="suggestion_once_per_demonstration"),
+            models.CheckConstraint(
+                condition=models.Q(similarity__gte=0, similarity__lte=1, kept__gte=0, kept__lte=1),
+                name="suggestion_use_is_a_share",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="suggestion_use_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]

@@ -1,14 +1,22 @@
-"""Demonstrations as their own author may read them, and as the team does."""
+"""Demonstrations and suggestions as their own author may read them, and as the team does."""
 
 from __future__ import annotations
 
 import uuid
 
-from labeling.demos.models import Demonstration
+from django.db.models import Value
+from django.db.models.functions import Length, Substr
+
+from labeling.demos import edits
+from labeling.demos.models import Demonstration, DemonstrationSuggestion, Suggestion
+from labeling.demos.suggesting import FAILURES, check_open
+from labeling.demos.uses import message_at
 from labeling.leasing.models import Lease
+from labeling.leasing.services import NO_SUCH_TASK
 from labeling.paging import Page, keyset_page
 from labeling.people.models import User
 from labeling.refusals import NotFound
+from labeling.sampling.models import Batch
 
 
 def demonstrations_of(lease: Lease) -> list[Demonstration]:
@@ -18,8 +26,45 @@ def demonstrations_of(lease: Lease) -> list[Demonstration]:
 
 def content_of(demonstration: Demonstration) -> dict:
     """What was written, in the shape in which it was sent."""
+    used = demonstration.suggestions_used.order_by("id").values_list("suggestion__number", flat=True)
+    more = {"turns": demonstration.turns, "suggestions": list(used)}
     said = {"text": demonstration.text, "pasted": demonstration.pasted}
-    return said | {"turns": demonstration.turns} if demonstration.turns else said
+    return said | {name: value for name, value in more.items() if value}
+
+
+def suggestions_shown(*, lease_id: uuid.UUID | str, labeler: User, number: int | None = None, start: int = 0) -> list:
+    """The suggestions of the labeler's own open task, or the one of this `number`, as the labeler may see them: in
+    order, without a trace of who wrote them. Their `text` is what stands after the first `start` characters, and
+    `length` how many there are in all; both count Unicode code points.
+
+    NotFound for another's task and for a number that none has, LeaseEnded once the task is not open.
+    """
+    try:
+        own = Lease.objects.filter(pk=uuid.UUID(str(lease_id)), labeler=labeler.pk)
+    except ValueError:
+        raise NotFound(NO_SUCH_TASK) from None
+    state = own.values_list("state", flat=True).first()
+    if state is None:
+        raise NotFound(NO_SUCH_TASK)
+    check_open(state)
+    asked = Suggestion.objects.filter(lease__in=own).order_by("number")
+    if number is not None:
+        asked = asked.filter(number=number)
+    rows = asked.annotate(length=Length("text"), rest=Substr("text", Value(start + 1)))
+    found = list(rows.values("number", "turn", "state", "failure", "rest", "length"))
+    if number is not None and not found:
+        raise NotFound("This task has no suggestion of this number.")
+    return [
+        {
+            "number": row["number"],
+            "turn": row["turn"],
+            "state": row["state"],
+            "error": str(FAILURES[row["failure"]]) if row["failure"] else "",
+            "text": row["rest"],
+            "length": row["length"],
+        }
+        for row in found
+    ]
 
 
 # For the team
@@ -41,3 +86,15 @@ def get_written(demonstration_id: uuid.UUID) -> Demonstration:
     if found is None:
         raise NotFound("There is no written answer with this id.")
     return found
+
+
+def page_of_uses(batch: Batch, *, after: str | None = None, size: int = 20) -> Page:
+    """What labelers made of suggestions in this batch, newest first, each with `pieces`, the edit as
+    (operation, text)."""
+    uses = DemonstrationSuggestion.objects.filter(demonstration__task__batch=batch)
+    uses = uses.select_related("suggestion__endpoint", "demonstration__labeler", "demonstration__task__item__prompt")
+    page = keyset_page(uses, order=("-id",), after=after, size=size)
+    for use in page:
+        written = message_at(use.demonstration, use.suggestion.turn) or ""
+        use.pieces = list(edits.shown(use.suggestion.text, written, use.operations))
+    return page

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from labeling.api import json_type
 from labeling.demos.models import MOST_TURNS, Demonstration
+from labeling.demos.uses import keep_uses, read_used
 from labeling.leasing.answers import INT, BadAnswer, Head, check_key, digest_of, read_head, whole_number
 from labeling.leasing.models import Lease
 from labeling.leasing.services import lock_lease, settle_lease
@@ -31,10 +32,12 @@ class Answer:
     turns: list[dict]
     text: str
     pasted: int
+    suggestions: tuple[int, ...] = ()  # numbers of those it was made of
 
     def digest(self) -> str:
         said = {"text": self.text, "replaces": self.head.replaces}
-        return digest_of(said | {"turns": self.turns} if self.turns else said)
+        more = {"turns": self.turns, "suggestions": self.suggestions}
+        return digest_of(said | {name: value for name, value in more.items() if value})
 
 
 @transaction.atomic(durable=True)
@@ -55,7 +58,9 @@ def submit_demonstration(
     )
     if place.earlier is not None:
         return place.earlier, False
-    return Demonstration.objects.create(**place.fields, turns=read.turns, text=read.text, pasted=read.pasted), True
+    demonstration = Demonstration.objects.create(**place.fields, turns=read.turns, text=read.text, pasted=read.pasted)
+    keep_uses(demonstration=demonstration, numbers=read.suggestions)
+    return demonstration, True
 
 
 def read_answer(answer: Any, *, lease: Lease) -> Answer:
@@ -65,7 +70,7 @@ def read_answer(answer: Any, *, lease: Lease) -> Answer:
     there are.
     """
     is_dialogue = lease.task.kind == Batch.Kind.DIALOGUE
-    head = read_head(answer, fields=("text", "pasted", "turns") if is_dialogue else ("text", "pasted"))
+    head = read_head(answer, fields=("text", "pasted", "suggestions", *(["turns"] if is_dialogue else [])))
     turns = read_turns(answer.get("turns"), first=first_speaker(lease.task.item.prompt.messages)) if is_dialogue else []
     text = answer.get("text")
     if not isinstance(text, str):
@@ -77,7 +82,8 @@ def read_answer(answer: Any, *, lease: Lease) -> Answer:
         what = "dialogue" if is_dialogue else "answer"
         raise BadAnswer(f"The {what} has {characters} characters; at most {TEXT_CHARACTERS} are kept. Shorten it.")
     pasted = whole_number(answer.get("pasted", 0), where="`pasted`", low=0, high=INT)
-    return Answer(head=head, turns=turns, text=text, pasted=min(pasted, characters))
+    used = read_used(answer)
+    return Answer(head=head, turns=turns, text=text, pasted=min(pasted, characters), suggestions=used)
 
 
 def first_speaker(messages: Sequence[dict]) -> str:

@@ -12,7 +12,12 @@ register(Batch.Kind.DIALOGUE, DIALOGUE)
 urlpatterns = [
     path("written/", views.written, name="written"),
     path("written/<uuid:demonstration_id>/", views.written_one, name="written-one"),
+    path("batches/<int:batch_id>/suggestions/", views.batch_suggestions, name="batch-suggestions"),
 ]
+SUGGESTIONS = "tasks/<str:lease_id>/suggestions/"
 api_urlpatterns = [
     path("preview/", api.Preview.as_view(), name="preview"),
+    path(SUGGESTIONS, api.Suggestions.as_view(), name="task-suggestions"),
+    path(SUGGESTIONS + "<int:number>/", api.OneSuggestion.as_view(), name="task-suggestion"),
+    path(SUGGESTIONS + "<int:number>/stop/", api.StopSuggestion.as_view(), name="task-suggestion-stop"),
 ]

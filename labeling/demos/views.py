@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from labeling.demos.models import MOST_TURNS
-from labeling.demos.queries import content_of, demonstrations_of, get_written, written_page
+from labeling.demos.queries import content_of, demonstrations_of, get_written, page_of_uses, written_page
 from labeling.demos.services import TEXT_CHARACTERS, first_speaker, speaker, submit_demonstration
 from labeling.leasing.answers import form_head, form_number, form_text, form_texts
 from labeling.leasing.kinds import Kind
@@ -70,3 +70,11 @@ def written(request: HttpRequest) -> HttpResponse:
 @only(*STAFF)
 def written_one(request: HttpRequest, demonstration_id) -> HttpResponse:
     return render(request, "demos/written_one.html", {"written": get_written(demonstration_id)})
+
+
+@require_safe
+@only(*STAFF)
+def batch_suggestions(request: HttpRequest, batch_id: int) -> HttpResponse:
+    batch = get_object_or_404(Batch, pk=batch_id)
+    page = page_of_uses(batch, after=request.GET.get("after"))
+    return render(request, "demos/suggestions.html", {"batch": batch, "page": page})

@@ -66,6 +66,7 @@ TASK = described(
         "draft_version": WHOLE,
         "answer": {"type": "object", "nullable": True},
         "urls": {"type": "object", "additionalProperties": TEXT},
+        "suggestions": {"type": "boolean", "description": "whether a model may be asked for a text to begin from"},
         "idle_seconds": WHOLE,
         "categories": {"type": "array", "items": TEXT},
         "guideline": {**described({"id": WHOLE, "title": TEXT}), "nullable": True},
@@ -101,7 +102,12 @@ RANKING = described(
     required=("completions",),
 )
 DEMONSTRATION = described(
-    {**HEAD, "text": TEXT, "pasted": {**WHOLE, "description": "characters of it that were pasted or dropped in"}},
+    {
+        **HEAD,
+        "text": TEXT,
+        "pasted": {**WHOLE, "description": "characters of it that were pasted or dropped in"},
+        "suggestions": {"type": "array", "items": WHOLE, "description": "numbers of those that went into it"},
+    },
     required=("text",),
 )
 DIALOGUE = described(
@@ -160,6 +166,7 @@ def task_body(lease: Lease) -> dict:
         "draft_version": lease.draft_version,
         "answer": kind.content(latest) if latest else None,
         "urls": urls_of(lease),
+        "suggestions": suggestions_offered(lease),
         "idle_seconds": team_settings().idle_seconds,
         "categories": lease.task.item.categories,
         "guideline": {"id": lease.guideline.number, "title": lease.guideline.title} if lease.guideline else None,
@@ -184,10 +191,18 @@ def words_body(lease: Lease) -> dict | None:
     return {"low": low, "high": high} if low or high else None
 
 
+def suggestions_offered(lease: Lease) -> bool:
+    """Whether a model may be asked for a text to begin from."""
+    if lease.task.kind not in (Batch.Kind.DEMONSTRATION, Batch.Kind.DIALOGUE):
+        return False
+    endpoint = lease.task.batch.suggestions
+    return endpoint is not None and endpoint.active
+
+
 def urls_of(lease: Lease) -> dict[str, str]:
     """Where the page of a task sends what, so that it can show the next task in its own place."""
     task = reverse("api:task", kwargs={"lease_id": lease.pk})
-    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question")
+    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question", "suggestions")
     return {**{name: f"{task}{name}/" for name in actions}, "page": reverse("task", kwargs={"lease_id": lease.pk})}
 
 

@@ -141,6 +141,7 @@ def read_batch(body: Fields) -> dict:
         "hold_named": body.flag("hold_named", True),
         "words_low": body.integer("words_low", None, least=1, most=services.MOST_WORDS),
         "words_high": body.integer("words_high", None, least=1, most=services.MOST_WORDS),
+        "suggestions": find_endpoint(name) if (name := body.text("suggestions", "", longest=100)) else None,
     }
     body.done()
     return given

@@ -16,6 +16,8 @@ from models_service.client import ModelClient
 FURTHER_ROUNDS = 3
 # A request of K long completions on a busy CPU server; beyond this it counts as not answered, seconds.
 REQUEST_TIMEOUT = 600.0
+# The last some seconds after the first.
+TRIES = 5
 # Somebody looks at the page: a server that needs longer than this is as good as down, seconds.
 CHECK_TIMEOUT = 5.0
 
@@ -56,7 +58,7 @@ class Drawn:
     rounds: int = 0  # requests beyond the first of each endpoint
 
 
-def client_for(endpoint: Endpoint, *, timeout: float = REQUEST_TIMEOUT) -> ModelClient:
+def client_for(endpoint: Endpoint, *, timeout: float = REQUEST_TIMEOUT, tries: int = TRIES) -> ModelClient:
     """A client with the key from the environment variable that the endpoint names; Refusal where that is unset."""
     key = None
     if endpoint.api_key_variable:
@@ -66,7 +68,7 @@ def client_for(endpoint: Endpoint, *, timeout: float = REQUEST_TIMEOUT) -> Model
                 f"Endpoint {endpoint.name} wants the key in {endpoint.api_key_variable}, which is not set where this "
                 "process runs; set it and try again."
             )
-    return ModelClient(endpoint.base_url, api_key=key, timeout=timeout)
+    return ModelClient(endpoint.base_url, api_key=key, timeout=timeout, tries=tries)
 
 
 def draw(wish: Wish, clients: dict[int, ModelClient]) -> Drawn:

@@ -107,10 +107,21 @@ class BatchForm(forms.Form):
         help_text=_("For ideal answers: a hint beside the word count. Nothing is refused for its length."),
     )
     words_high = forms.IntegerField(required=False, label=_("Words, at most"))
+    suggestions = forms.ModelChoiceField(
+        queryset=None,
+        required=False,
+        empty_label=_("Nobody: labelers write on their own"),
+        label=_("Suggestions by"),
+        help_text=_(
+            "For ideal answers: whom labelers may ask for a text to begin from. They are never told who wrote it, and "
+            "what they make of it is kept."
+        ),
+    )
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["endpoints"].queryset = queries.active_endpoints()
+        self.fields["suggestions"].queryset = queries.active_endpoints()
         self.fields["form"].queryset = usable_forms()
         self.fields["sources"].choices = [(name, name) for name in source_names()]
         self.fields["seed"].initial = secrets.randbelow(2**31)

@@ -88,6 +88,8 @@ class Batch(models.Model):
     # How many words a written answer may best have: shown beside the count, held against nobody.
     words_low = models.PositiveIntegerField(null=True)
     words_high = models.PositiveIntegerField(null=True)
+    # Whose suggestions labelers may ask for while they write; none: nobody's.
+    suggestions = models.ForeignKey(Endpoint, null=True, on_delete=models.PROTECT, related_name="+")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -106,6 +108,10 @@ class Batch(models.Model):
                 | models.Q(words_low__isnull=True)
                 | models.Q(words_high__isnull=True),
                 name="batch_words_low_to_high",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(suggestions__isnull=True) | models.Q(kind__in=["demonstration", "dialogue"]),
+                name="batch_suggestions_are_for_writing",
             ),
         ]
 

@@ -24,7 +24,9 @@ def active_endpoints() -> QuerySet[Endpoint]:
 
 def page_of_batches(*, after: str | None = None, size: int = 30) -> Page:
     """Batches, newest first, each with `counts` of its items by state and `answers`, its filled seats."""
-    page = keyset_page(Batch.objects.all(), order=("-created_at", "-id"), after=after, size=size)
+    page = keyset_page(
+        Batch.objects.select_related("form", "suggestions"), order=("-created_at", "-id"), after=after, size=size
+    )
     add_counts(page.items)
     return page
 
@@ -144,6 +146,7 @@ def batch_summary(batch: Batch) -> dict:
         "hold_named": batch.hold_named,
         "words_low": batch.words_low,
         "words_high": batch.words_high,
+        "suggestions": batch.suggestions and batch.suggestions.name,
         "created_at": batch.created_at.isoformat(),
         "counts": batch.counts,
     }

@@ -28,7 +28,7 @@ from labeling.sampling.choosing import Selection
 from labeling.sampling.marks import mark_completions
 from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
 from labeling.sampling.queries import waits_for_a_look, withheld
-from labeling.text import check_text
+from labeling.text import check_text, storable
 from models_service.client import ModelClient, ModelRefused, ModelUnavailable
 
 # Requests under way at once: enough that a server can batch them, few enough that a cancelled job ends soon.
@@ -121,7 +121,7 @@ def check_endpoint(*, endpoint: Endpoint) -> Endpoint:
         error = str(trouble)
     except Refusal as refusal:
         error = refusal.message
-    error = error.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:300]
+    error = storable(error)[:300]
     Endpoint.objects.filter(pk=endpoint.pk).update(checked_at=Now(), check_error=error)
     endpoint.refresh_from_db()
     return endpoint
@@ -151,6 +151,7 @@ def create_batch(
     hold_named: bool = True,
     words_low: int | None = None,
     words_high: int | None = None,
+    suggestions: Endpoint | None = None,
     created_by: User | None = None,
 ) -> Batch:
     """A new batch with one waiting item per chosen prompt; nothing is sampled yet (`start_sampling`, `fill_batch`).
@@ -161,8 +162,9 @@ def create_batch(
     many answers each group gives, in place of `overlap` and `groups`. `again` shows prompts to labelers who had them in
     an earlier batch of the same kind. In an evaluation every endpoint gives the same number of completions. With
     `hold_named` completions that name their maker wait for somebody's look; without it they are served at once.
-    `words_low` and `words_high` tell who writes how many words are wanted; nothing is refused for its length. Raises
-    Refusal with a sentence, Conflict where the name is taken.
+    `words_low` and `words_high` tell who writes how many words are wanted; nothing is refused for its length.
+    `suggestions` is the endpoint whose suggestions labelers may ask for while they write an answer, with this
+    temperature, top-p and longest length. Raises Refusal with a sentence, Conflict where the name is taken.
     """
     endpoints, groups = list(dict.fromkeys(endpoints)), list(dict.fromkeys(groups))
     targets = choosing.read_targets(group_targets)
@@ -193,6 +195,10 @@ def create_batch(
     elif evaluation:
         raise Refusal("An evaluation compares completions: it is a batch of kind ranking.")
     _check_words(words_low, words_high, kind=kind)
+    if suggestions is not None and kind not in (Batch.Kind.DEMONSTRATION, Batch.Kind.DIALOGUE):
+        raise Refusal("Suggestions are for who writes answers; leave them out of any other batch.")
+    if suggestions is not None and not suggestions.active:
+        raise Refusal(f"Endpoint {suggestions.name} is switched off; switch it on or choose another.")
 
     if prompts is None or isinstance(prompts, Selection):
         chosen = choosing.selected_prompts(prompts or Selection(), seed=seed)
@@ -219,6 +225,7 @@ def create_batch(
                 hold_named=hold_named,
                 words_low=words_low,
                 words_high=words_high,
+                suggestions=suggestions,
                 created_by=created_by,
             )
             batch.endpoints.set(endpoints)
@@ -279,6 +286,7 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
         "seed",
         "words_low",
         "words_high",
+        "suggestions",
     )
     again = Batch.objects.create(
         name=name,
@@ -557,7 +565,7 @@ def merge_note(k: int, differ: int, drawn: drawing.Drawn) -> str:
 
 def fail_item(*, item: BatchItem, error: str) -> bool:
     """Note that an item will not be filled, unless another worker filled it."""
-    error = error.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:500]
+    error = storable(error)[:500]
     waiting = BatchItem.objects.filter(pk=item.pk, state=BatchItem.State.WAITING)
     return bool(waiting.update(state=BatchItem.State.FAILED, error=error))
 

@@ -23,6 +23,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         CompletionMark,
         Dataset,
         DatasetRow,
+        DemonstrationSuggestion,
         Finding,
         Guideline,
         GuidelineRead,
@@ -47,6 +48,13 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     factories.make_brief()
     turns = ["Since?", "Ever.", "Oh?"]
     factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, turns=turns, text="Yes.")
+    writing = factories.make_task(batch=factories.make_batch(kind="demonstration", suggestions=endpoint), texts=())
+    asked = factories.make_lease(task=writing, labeler=amy)
+    suggestion = factories.make_suggestion(lease=asked)
+    factories.make_suggestion(lease=asked, state="writing", text="")
+    DemonstrationSuggestion.objects.create(
+        demonstration=demonstration, suggestion=suggestion, similarity=0.5, kept=0.5, operations=[["keep", 1]]
+    )
     Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
     Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
     Finding.objects.create(

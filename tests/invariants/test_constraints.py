@@ -11,6 +11,7 @@ pytestmark = pytest.mark.django_db
 
 JOB, LEASE, RANKING = "labeling_job", "labeling_lease", "labeling_ranking"
 DEMONSTRATION, JUDGMENT = "labeling_demonstration", "labeling_judgment"
+SUGGESTION, ENDED = "labeling_suggestion", "state = 'done'"
 SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
 SECOND = {"revision": "2", "idempotency_key": "'second'"}
 NEW = {"idempotency_key": "'new'"}
@@ -53,6 +54,7 @@ BREAKERS = {
     "batch_top_p_0_to_1": update("batch", "top_p = 0"),
     "batch_max_tokens_1_to_4096": update("batch", "max_tokens = 4097"),
     "batch_words_low_to_high": update("batch", "words_low = 2, words_high = 1"),
+    "batch_suggestions_are_for_writing": lambda w: update("batch", f"suggestions_id = {w.endpoint.pk}"),
     "batch_item_once_per_prompt": lambda w: copy_of("labeling_batchitem", "prompt_id IS NOT NULL"),
     "batch_item_k_0_to_26": update("batchitem", "k = 27", "brief IS NULL"),
     "batch_item_has_prompt_or_brief": update("batchitem", "brief = NULL", "prompt_id IS NULL"),
@@ -95,6 +97,19 @@ BREAKERS = {
     "demonstration_revision_names_what_it_replaces": lambda w: copy_of(DEMONSTRATION, **SECOND),
     "demonstration_simulated_is_marked": lambda w: copy_of(
         DEMONSTRATION, **SECOND, replaces_id="id", origin="'simulated'"
+    ),
+    "suggestion_number_once_per_lease": lambda w: copy_of(SUGGESTION, ENDED),
+    "suggestion_one_unfinished_per_lease": lambda w: copy_of(SUGGESTION, "state = 'writing'", number="3"),
+    "suggestion_number_is_1_to_10": lambda w: copy_of(SUGGESTION, ENDED, number="11"),
+    "suggestion_state_is_known": lambda w: copy_of(SUGGESTION, ENDED, number="3", state="'odd'"),
+    "suggestion_ended_at_some_time": lambda w: copy_of(SUGGESTION, ENDED, number="3", ended_at="NULL"),
+    "suggestion_failed_for_a_reason": lambda w: copy_of(SUGGESTION, ENDED, number="3", state="'failed'"),
+    "suggestion_done_says_something": lambda w: copy_of(SUGGESTION, ENDED, number="3", text="''"),
+    "suggestion_once_per_demonstration": lambda w: copy_of("labeling_demonstrationsuggestion"),
+    "suggestion_use_is_a_share": lambda w: copy_of(
+        "labeling_demonstrationsuggestion",
+        suggestion_id="(SELECT id FROM labeling_suggestion WHERE number = 2)",
+        kept="1.1",
     ),
     "ranking_one_per_lease_and_revision": lambda w: copy_of(RANKING, **NEW),
     "ranking_once_per_idempotency_key": lambda w: copy_of(RANKING, revision="2", replaces_id="id"),
@@ -174,3 +189,19 @@ def test_a_decision_about_a_completion_stays(world, refused):
         cursor.execute(update("completionmark", "state = 'withheld', decided_at = now()"))
     for statement in (update("completionmark", "state = 'allowed'"), "DELETE FROM labeling_completionmark"):
         assert "labeling_completionmark" in str(refused(statement))
+
+
+def test_a_suggestion_is_frozen_once_it_ended_and_what_was_made_of_it_always(world, refused):
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(update("suggestion", "text = 'more'", "state = 'writing'"))
+        assert cursor.rowcount == 1
+    for statement in (
+        update("suggestion", "text = 'other'", "state = 'done'"),
+        update("suggestion", "state = 'writing', ended_at = NULL", "number = 1"),
+        "DELETE FROM labeling_suggestion WHERE state = 'writing'",
+        update("demonstrationsuggestion", "kept = 1"),
+        "DELETE FROM labeling_demonstrationsuggestion",
+    ):
+        assert "suggestion" in str(refused(statement))

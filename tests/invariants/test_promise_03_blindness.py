@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models.functions import Now
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from labeling.blindness.services import decide_completion
-from labeling.demos.models import Demonstration
+from labeling.demos.models import Demonstration, Suggestion
 from labeling.leasing.models import Lease
 from labeling.leasing.services import open_tasks
 from labeling.rankings.models import Ranking
@@ -51,7 +52,8 @@ def tasks(ada, bo):
     prompt = factories.make_prompt("What is it?", user="secret-source-user")
     made = []
     for kind, texts in (("ranking", ("One.", "Two.")), ("demonstration", ())):
-        batch = factories.make_batch(kind=kind, overlap=2, name=f"secret-batch-{kind}")
+        suggestions = endpoint if kind == "demonstration" else None
+        batch = factories.make_batch(kind=kind, overlap=2, name=f"secret-batch-{kind}", suggestions=suggestions)
         batch.endpoints.add(endpoint)
         made.append(factories.make_task(batch=batch, prompt=prompt, texts=texts))
     for completion in made[0].item.completions.all():
@@ -136,6 +138,27 @@ def test_no_page_that_a_labeler_may_open_tells_anything(tasks, ada, page):
         assert secrets_in(content) == set(), address
         opened += response.status_code == 200
     assert opened > 5
+
+
+def test_a_suggestion_tells_nothing_of_who_wrote_it(tasks, ada, api, page):
+    lease = factories.make_lease(task=tasks[1], labeler=ada)
+    client, address = api(ada), f"/api/v1/tasks/{lease.pk}/"
+    seen = [client.post(address + "suggestions/"), client.get(address), page(ada).get(f"/work/{lease.pk}/")]
+    failed = {"seed": 918273645546, "parameters": {"temperature": 0.123454321}, "error": "secret-model is not there"}
+    for state in ("writing", "done", "failed"):
+        changes = failed | {"failure": "unavailable"} if state == "failed" else {}
+        ended = {} if state == "writing" else {"ended_at": Now()}
+        Suggestion.objects.filter(ended_at=None).update(state=state, text="Words.", **changes, **ended)
+        seen += [client.get(address + "suggestions/"), client.get(address + "suggestions/1/?from=2")]
+        seen.append(client.post(address + "suggestions/1/stop/" if state == "writing" else address + "suggestions/"))
+        seen += [client.get(address + "suggestions/"), page(ada).get(f"/work/{lease.pk}/")]
+        Suggestion.objects.filter(state="waiting").update(state="writing")
+    answer = {"text": "mine", "suggestions": [1]}
+    seen.append(client.post(address + "submit/", answer, format="json", headers={"Idempotency-Key": "k"}))
+    seen += [client.get(address), client.post(address + "suggestions/"), page(ada).get(f"/answers/{lease.pk}/")]
+    assert {response.status_code for response in seen} == {200, 201, 409}
+    for response in seen:
+        assert secrets_in(response.content) == set(), response.request["PATH_INFO"]
 
 
 @pytest.mark.parametrize("outcome", ["allowed", "withheld"])
