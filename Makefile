@@ -32,6 +32,11 @@ lint: .venv/.ready  ## style, import rules
 	.venv/bin/ruff format --check
 	.venv/bin/lint-imports
 
+messages: .venv/.ready  ## gather what is to be translated into locale/, compile what is translated (needs gettext)
+	$(PY) manage.py makemessages --all --no-location --no-obsolete --no-wrap \
+	    --ignore tests --ignore bench --ignore training --ignore models_service
+	$(PY) manage.py compilemessages --ignore .venv --ignore .venv-vllm
+
 bench: .venv/.ready  ## every benchmark, one JSON line per figure, to bench/results/
 	$(PY) -m bench $(ARGS)
 
@@ -75,4 +80,4 @@ chromium:
 	    echo "The browser tests need Chromium; install it, e.g. with: sudo apt-get install chromium" >&2; exit 1; \
 	fi
 
-.PHONY: help setup demo test test-vllm loop lint bench chromium
+.PHONY: help setup demo test test-vllm loop lint messages bench chromium

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from labeling.api import refusal_response
 from labeling.refusals import Refusal
@@ -15,6 +20,8 @@ from labeling.text import check_text
 
 log = structlog.get_logger(__name__)
 
+# Lazy: it is named in every request, and said hardly ever.
+THE_ADDRESS = gettext_lazy("the address")
 # Only our own files run: text from prompts and models that slipped through escaping still could not.
 POLICY = "; ".join(
     [
@@ -39,6 +46,24 @@ class ContentSecurityPolicy:
         return response
 
 
+class Language(LocaleMiddleware):
+    """The language that the person chose, else the one chosen in this browser, else what the browser asks for.
+
+    Asks the database nothing of its own: who is signed in is looked up once for a request, and here is the first to
+    ask. Without a session there is nobody to look up, as with an API token: a program says by a header what it wants.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        chosen = ""
+        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+            chosen = getattr(request.user, "language", "")
+        if not chosen:
+            return super().process_request(request)
+        translation.activate(chosen)
+        request.LANGUAGE_CODE = chosen
+        return None
+
+
 class RefuseBadInput:
     """The one place where a page's refusal becomes an answer, and where text that cannot be stored is turned away."""
 
@@ -47,12 +72,12 @@ class RefuseBadInput:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
-            check_text(request.path_info, where="the address")
+            check_text(request.path_info, where=THE_ADDRESS)
             # A POST's fields are looked at in process_view, after CSRF has had its say.
             for key, values in request.GET.lists():
-                check_text(key, where="a query parameter's name")
+                check_text(key, where=_("a query parameter's name"))
                 for value in values:
-                    check_text(value, where=f"the query parameter {key}")
+                    check_text(value, where=_("the query parameter {key}").format(key=key))
         except Refusal as refusal:
             return answer(request, refusal)
         return self.get_response(request)
@@ -62,13 +87,13 @@ class RefuseBadInput:
             return None
         try:
             for key, values in request.POST.lists():
-                check_text(key, where="a field's name")
+                check_text(key, where=_("a field's name"))
                 for value in values:
-                    check_text(value, where=f"the field {key}")
+                    check_text(value, where=_("the field {key}").format(key=key))
         except Refusal as refusal:
             return answer(request, refusal)
         except BadRequest:
-            return answer(request, Refusal("The form could not be read; reload the page and send it again."))
+            return answer(request, Refusal(_("The form could not be read; reload the page and send it again.")))
         return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

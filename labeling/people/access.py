@@ -7,6 +7,7 @@ from functools import wraps
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 
 from labeling.people.models import User
 from labeling.refusals import NotAllowed
@@ -25,8 +26,12 @@ def only(*roles: str) -> Callable:
         @wraps(view)
         def guarded(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
             if request.user.role not in roles:
-                wanted = " or ".join(roles)
-                raise NotAllowed(f"This page is for the role {wanted}; you are signed in as {request.user.role}.")
+                wanted = _(" or ").join(str(User.Role(role).label) for role in roles)
+                raise NotAllowed(
+                    _("This page is for the role {wanted}; you are signed in as {role}.").format(
+                        wanted=wanted, role=request.user.get_role_display()
+                    )
+                )
             return view(request, *args, **kwargs)
 
         guarded.roles = roles

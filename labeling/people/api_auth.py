@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 
@@ -35,12 +36,14 @@ def token_hash(token: str) -> str:
 class TokenAuthentication(authentication.BaseAuthentication):
     def authenticate(self, request):
         header = authentication.get_authorization_header(request).decode("latin-1")
-        scheme, _, token = header.partition(" ")
+        scheme, _space, token = header.partition(" ")
         if scheme.lower() != "bearer":
             return None
         found = KNOWN.first(token_hash(token.strip()))
         if found is None:
-            raise exceptions.AuthenticationFailed("This token is unknown or was revoked; make a new one under Account.")
+            raise exceptions.AuthenticationFailed(
+                _("This token is unknown or was revoked; make a new one under Account.")
+            )
         if found.stale:
             ApiToken.objects.filter(STALE, pk=found.pk).update(last_used_at=Now())
         return found.user, found

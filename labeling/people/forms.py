@@ -29,54 +29,58 @@ class SignInForm(AuthenticationForm):
 
 
 class RoleForm(forms.Form):
-    role = forms.ChoiceField(choices=User.Role.choices, label="Role")
+    role = forms.ChoiceField(choices=User.Role.choices, label=_("Role"))
     group = forms.ChoiceField(
         choices=User.Group.choices,
-        label="Group",
-        help_text="Labelers are training or held-out; held-out labelers' answers never train a model. "
-        "Researchers and admins are in the group researcher.",
+        label=_("Group"),
+        help_text=_(
+            "Labelers are training or held-out; held-out labelers' answers never train a model. "
+            "Researchers and admins are in the group researcher."
+        ),
     )
 
 
 class InvitationForm(RoleForm):
     group = forms.ChoiceField(
         choices=[choice for choice in User.Group.choices if choice[0] != User.Group.SIMULATED],
-        label="Group",
+        label=_("Group"),
         help_text=RoleForm.base_fields["group"].help_text,
     )
-    days = forms.IntegerField(min_value=1, max_value=90, initial=7, label="Days until the link expires")
+    days = forms.IntegerField(min_value=1, max_value=90, initial=7, label=_("Days until the link expires"))
     note = forms.CharField(
-        max_length=120, required=False, label="Note", help_text="For whom it is; only admins see it."
+        max_length=120, required=False, label=_("Note"), help_text=_("For whom it is; only admins see it.")
     )
 
 
 class JoinForm(forms.Form):
-    username = forms.CharField(max_length=150, label="User name")
-    display_name = forms.CharField(max_length=80, required=False, label="Name to show", help_text="May stay empty.")
+    username = forms.CharField(max_length=150, label=_("User name"))
+    display_name = forms.CharField(
+        max_length=80, required=False, label=_("Name to show"), help_text=_("May stay empty.")
+    )
     password = forms.CharField(
         strip=False,
         max_length=1000,
-        label="Password",
+        label=_("Password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 10 characters, and not a common one.",
+        help_text=_("At least 10 characters, and not a common one."),
     )
 
 
 class PeopleFilter(forms.Form):
-    search = forms.CharField(max_length=80, required=False, label="Name starts with")
-    role = forms.ChoiceField(choices=[("", "any role"), *User.Role.choices], required=False, label="Role")
-    group = forms.ChoiceField(choices=[("", "any group"), *User.Group.choices], required=False, label="Group")
+    search = forms.CharField(max_length=80, required=False, label=_("Name starts with"))
+    role = forms.ChoiceField(choices=[("", _("any role")), *User.Role.choices], required=False, label=_("Role"))
+    group = forms.ChoiceField(choices=[("", _("any group")), *User.Group.choices], required=False, label=_("Group"))
     active = forms.ChoiceField(
-        choices=[("", "all"), ("yes", "active"), ("no", "deactivated")], required=False, label="Account"
+        choices=[("", _("all")), ("yes", _("active")), ("no", _("deactivated"))], required=False, label=_("Account")
     )
 
 
 class TokenForm(forms.Form):
-    name = forms.CharField(max_length=80, label="What will use it")
+    name = forms.CharField(max_length=80, label=_("What will use it"))
 
 
 class DisplayNameForm(forms.Form):
-    display_name = forms.CharField(max_length=80, required=False, label="Name to show")
+    display_name = forms.CharField(max_length=80, required=False, label=_("Name to show"))
 
 
 class QuotaForm(forms.Form):
@@ -84,8 +88,8 @@ class QuotaForm(forms.Form):
         min_value=1,
         max_value=services.MOST_A_DAY,
         required=False,
-        label="Answers a day at most",
-        help_text="Empty for no limit. The day begins at midnight in the team's time zone.",
+        label=_("Answers a day at most"),
+        help_text=_("Empty for no limit. The day begins at midnight in the team's time zone."),
     )
 
 
@@ -134,18 +138,20 @@ def figure(name: str, label: str, help_text: str) -> forms.IntegerField:
 
 class TeamSettingsForm(forms.Form):
     lease_seconds = figure(
-        "lease_seconds", "Seconds a task is held", "Without a sign of life; working on it renews them."
+        "lease_seconds", _("Seconds a task is held"), _("Without a sign of life; working on it renews them.")
     )
     lease_grace_seconds = figure(
-        "lease_grace_seconds", "Seconds of grace", "After the time ran out, before the task is offered to others."
+        "lease_grace_seconds", _("Seconds of grace"), _("After the time ran out, before the task is offered to others.")
     )
     ahead_seconds = figure(
-        "ahead_seconds", "Seconds for a task fetched ahead", "Until it goes back where nobody begins it."
+        "ahead_seconds", _("Seconds for a task fetched ahead"), _("Until it goes back where nobody begins it.")
     )
     idle_seconds = figure(
-        "idle_seconds", "Seconds until idle", "Without a key or a move, time no longer counts as work."
+        "idle_seconds", _("Seconds until idle"), _("Without a key or a move, time no longer counts as work.")
     )
-    correction_hours = figure("correction_hours", "Hours for corrections", "0 takes none.")
+    correction_hours = figure("correction_hours", _("Hours for corrections"), _("0 takes none."))
     time_zone = forms.CharField(
-        max_length=60, label="Time zone", help_text="Where a day begins for quotas and “today”, such as Europe/Berlin."
+        max_length=60,
+        label=_("Time zone"),
+        help_text=_("Where a day begins for quotas and “today”, such as Europe/Berlin."),
     )

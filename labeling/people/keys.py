@@ -36,12 +36,20 @@ def read_keys(chosen: Mapping[str, str]) -> dict[str, str]:
     """
     unknown = set(chosen) - set(COMMANDS)
     if unknown:
-        raise Refusal(f"There is no command {sorted(unknown)[0][:40]!r}; they are {', '.join(COMMANDS)}.")
+        raise Refusal(
+            _("There is no command {unknown!r}; they are {commands}.").format(
+                unknown=sorted(unknown)[0][:40], commands=", ".join(COMMANDS)
+            )
+        )
     keys = {command: _read_key(chosen.get(command, usual), command) for command, (usual, _label) in COMMANDS.items()}
     owners: dict[str, str] = {}
     for command, key in keys.items():
         if key and key in owners:
-            raise Refusal(f"{key!r} is the key of two commands: {owners[key]} and {command}. Give one of them another.")
+            raise Refusal(
+                _("{key!r} is the key of two commands: {owners} and {command}. Give one of them another.").format(
+                    key=key, owners=owners[key], command=command
+                )
+            )
         owners[key] = command
     return {command: key for command, key in keys.items() if key != COMMANDS[command][0]}
 
@@ -53,7 +61,9 @@ def _read_key(key: str, command: str) -> str:
     key = key.lower()
     if key and (len(key) > 1 or not (key.isascii() and key.isprintable()) or key.isdigit()):
         raise Refusal(
-            f"{key[:20]!r} cannot be the key of {command}: type one letter or sign that is no digit, "
-            f"or one of {', '.join(NAMED)}, or nothing."
+            _(
+                "{key!r} cannot be the key of {command}: type one letter or sign that is no digit, or one of "
+                "{named}, or nothing."
+            ).format(key=key[:20], command=command, named=", ".join(NAMED))
         )
     return key

@@ -3,6 +3,7 @@
 import json
 import uuid
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -26,19 +27,21 @@ class User(AbstractUser):
     """A person who signs in. What they may do follows from `role`, where their answers may go from `group`."""
 
     class Role(models.TextChoices):
-        LABELER = "labeler"
-        ADMIN = "admin"
-        RESEARCHER = "researcher"
+        LABELER = "labeler", _("Labeler")
+        ADMIN = "admin", _("Admin")
+        RESEARCHER = "researcher", _("Researcher")
 
     class Group(models.TextChoices):
-        TRAINING = "training"
-        HELD_OUT = "held_out"
-        RESEARCHER = "researcher"
-        SIMULATED = "simulated"
+        TRAINING = "training", _("Training")
+        HELD_OUT = "held_out", _("Held Out")
+        RESEARCHER = "researcher", _("Researcher")
+        SIMULATED = "simulated", _("Simulated")
 
     role = models.CharField(max_length=12, choices=Role, default=Role.LABELER)
     group = models.CharField(max_length=12, choices=Group, default=Group.TRAINING)
     display_name = models.CharField(max_length=80, blank=True)
+    # Of the interface, one of settings.LANGUAGES; empty for what the browser asks for.
+    language = models.CharField(max_length=10, blank=True, default="", db_default="")
     # Categories of `Sensitive` that this person is never served.
     opted_out = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
     # Set by an admin: no tasks until it is empty again.
@@ -76,6 +79,9 @@ class User(AbstractUser):
             models.CheckConstraint(
                 condition=models.Q(daily_quota__isnull=True) | models.Q(daily_quota__gte=1),
                 name="user_daily_quota_is_at_least_1",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(language__in=["", *dict(settings.LANGUAGES)]), name="user_language_is_known"
             ),
         ]
 

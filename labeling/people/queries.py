@@ -7,6 +7,7 @@ import time
 from django.conf import settings
 from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.paging import Page, keyset_page
 from labeling.people.models import ApiToken, Invitation, TeamSettings, User
@@ -32,7 +33,7 @@ def people_page(
 def get_person(user_id: int) -> User:
     person = User.objects.filter(pk=user_id).first()
     if person is None:
-        raise NotFound("There is no person with this number.")
+        raise NotFound(_("There is no person with this number."))
     return person
 
 

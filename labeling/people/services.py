@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from labeling.audit import services as audit
 from labeling.audit.models import AuditEvent
@@ -61,10 +62,18 @@ class InvitationGone(Refusal):
 def check_role_and_group(*, role: str, group: str) -> None:
     """Refusal where there is no such role, or its answers may not count in `group`."""
     if role not in GROUPS:
-        raise Refusal(f"There is no role {role!r}; choose one of {', '.join(User.Role.values)}.")
+        raise Refusal(
+            _("There is no role {role!r}; choose one of {values}.").format(
+                role=role, values=", ".join(User.Role.values)
+            )
+        )
     if group not in GROUPS[role]:
         allowed = ", ".join(GROUPS[role])
-        raise Refusal(f"A {role} cannot be in the group {group!r}; choose one of: {allowed}.")
+        raise Refusal(
+            _("A {role} cannot be in the group {group!r}; choose one of: {allowed}.").format(
+                role=role, group=group, allowed=allowed
+            )
+        )
 
 
 def check_password(password: str, *, user: User) -> None:
@@ -78,8 +87,8 @@ def check_password(password: str, *, user: User) -> None:
 def _new_user(*, username: str, password: str, role: str, group: str, display_name: str) -> User:
     """A checked User that is not stored yet, so that the slow hash is made outside of any transaction."""
     check_role_and_group(role=role, group=group)
-    username = User.normalize_username(check_text(username, where="the user name").strip())
-    display_name = check_text(display_name, where="the display name").strip()
+    username = User.normalize_username(check_text(username, where=_("the user name")).strip())
+    display_name = check_text(display_name, where=_("the display name")).strip()
     user = User(username=username, role=role, group=group, display_name=display_name)
     check_password(password, user=user)
     user.password = make_password(password)
@@ -87,13 +96,13 @@ def _new_user(*, username: str, password: str, role: str, group: str, display_na
         user.clean_fields()
     except ValidationError as error:
         problems = "; ".join(f"{name}: {' '.join(words)}" for name, words in error.message_dict.items())
-        raise Refusal(f"The account cannot be made. {problems}") from None
+        raise Refusal(_("The account cannot be made. {problems}").format(problems=problems)) from None
     return user
 
 
 def _store_user(user: User) -> User:
     """Conflict where the name is taken, also in other letter case: "Ada" beside "ada" only confuses."""
-    taken = Conflict(f"The user name {user.username!r} is taken; choose another.")
+    taken = Conflict(_("The user name {user!r} is taken; choose another.").format(user=user.username))
     if User.objects.filter(username__iexact=user.username).exists():
         raise taken
     try:
@@ -126,10 +135,28 @@ def set_password(*, user: User, password: str, actor: User | None) -> User:
 
 
 def change_display_name(*, user: User, display_name: str) -> User:
-    user.display_name = check_text(display_name, where="the display name").strip()
+    user.display_name = check_text(display_name, where=_("the display name")).strip()
     if len(user.display_name) > 80:
-        raise Refusal("A display name has at most 80 characters; shorten it.")
+        raise Refusal(_("A display name has at most 80 characters; shorten it."))
     user.save(update_fields=["display_name"])
+    return user
+
+
+def check_language(language: str) -> str:
+    """`language` itself, empty for none in particular; Refusal where Kwise does not speak it."""
+    if language not in ("", *dict(settings.LANGUAGES)):
+        raise Refusal(
+            _("There is no language {language!r} here; choose one of {languages}.").format(
+                language=language[:20], languages=", ".join(dict(settings.LANGUAGES))
+            )
+        )
+    return language
+
+
+def change_language(*, user: User, language: str) -> User:
+    """The person's language from the next page on, whichever browser they use."""
+    user.language = check_language(language)
+    user.save(update_fields=["language"])
     return user
 
 
@@ -137,7 +164,11 @@ def change_display_name(*, user: User, display_name: str) -> User:
 def set_daily_quota(*, user_id: int, quota: int | None, actor: User) -> User:
     """Answers a day at most, from the next task on; None lifts it."""
     if quota is not None and not 1 <= quota <= MOST_A_DAY:
-        raise Refusal(f"A quota is from 1 to {MOST_A_DAY} answers a day, or empty for none; this is {quota}.")
+        raise Refusal(
+            _("A quota is from 1 to {most_a_day} answers a day, or empty for none; this is {quota}.").format(
+                most_a_day=MOST_A_DAY, quota=quota
+            )
+        )
     user = _locked_user(user_id)
     if user.daily_quota != quota:
         user.daily_quota = quota
@@ -150,13 +181,19 @@ def set_daily_quota(*, user_id: int, quota: int | None, actor: User) -> User:
 def change_team_settings(*, actor: User, time_zone: str, **figures: int) -> TeamSettings:
     """The team's figures from now on. Refusal outside of FIGURES, or for a time zone that is none."""
     if set(figures) != set(FIGURES):
-        raise Refusal(f"The figures are {', '.join(FIGURES)}; send each of them.")
+        raise Refusal(_("The figures are {figures}; send each of them.").format(figures=", ".join(FIGURES)))
     for name, number in figures.items():
         least, most = FIGURES[name]
         if not least <= number <= most:
-            raise Refusal(f"{name} is {number}; it must be from {least} to {most}.")
+            raise Refusal(
+                _("{name} is {number}; it must be from {least} to {most}.").format(
+                    name=name, number=number, least=least, most=most
+                )
+            )
     if time_zone not in available_timezones():
-        raise Refusal(f"There is no time zone {time_zone[:60]!r}; name one such as Europe/Berlin.")
+        raise Refusal(
+            _("There is no time zone {time_zone!r}; name one such as Europe/Berlin.").format(time_zone=time_zone[:60])
+        )
     new = {**figures, "time_zone": time_zone}
     TeamSettings.objects.bulk_create([unchanged_settings()], ignore_conflicts=True)
     row = TeamSettings.objects.select_for_update().get()
@@ -173,7 +210,11 @@ def opt_out(*, user: User, categories: Collection[str]) -> User:
     """The labeler is served no prompt of these categories from now on, and all others. Nobody else is told."""
     unknown = set(categories) - set(Sensitive.values)
     if unknown:
-        raise Refusal(f"{sorted(unknown)[0][:40]!r} is no category; they are {', '.join(Sensitive.values)}.")
+        raise Refusal(
+            _("{unknown!r} is no category; they are {values}.").format(
+                unknown=sorted(unknown)[0][:40], values=", ".join(Sensitive.values)
+            )
+        )
     user.opted_out = sorted(set(categories))
     user.save(update_fields=["opted_out"])
     return user
@@ -192,7 +233,7 @@ def change_role(*, user_id: int, role: str, group: str, actor: User) -> User:
     check_role_and_group(role=role, group=group)
     user = _locked_user(user_id)
     if (user.group == User.Group.SIMULATED) != (group == User.Group.SIMULATED):
-        raise Refusal("A simulated labeler stays simulated, and a person never becomes one; make another account.")
+        raise Refusal(_("A simulated labeler stays simulated, and a person never becomes one; make another account."))
     before = {"role": user.role, "group": user.group}
     if before == {"role": role, "group": group}:
         return user
@@ -239,13 +280,15 @@ def _locked_user(user_id: int) -> User:
     list(User.objects.select_for_update().filter(role=User.Role.ADMIN).order_by("pk").values_list("pk"))
     user = User.objects.select_for_update().filter(pk=user_id).first()
     if user is None:
-        raise NotFound("There is no person with this number.")
+        raise NotFound(_("There is no person with this number."))
     return user
 
 
 def _keep_an_admin(user: User) -> None:
     if user.is_active and not User.objects.filter(role=User.Role.ADMIN, is_active=True).exclude(pk=user.pk).exists():
-        raise Conflict(f"{user.username} is the only active admin; make somebody else an admin first.")
+        raise Conflict(
+            _("{user} is the only active admin; make somebody else an admin first.").format(user=user.username)
+        )
 
 
 def _end_sessions(user: User) -> None:
@@ -262,13 +305,17 @@ def create_invitation(*, role: str, group: str, days: int, created_by: User, not
     """A link's row and its token, which is shown once and never stored."""
     check_role_and_group(role=role, group=group)
     if group == User.Group.SIMULATED:
-        raise Refusal("Simulated labelers are programs and need no invitation; choose another group.")
+        raise Refusal(_("Simulated labelers are programs and need no invitation; choose another group."))
     shortest, longest = INVITATION_DAYS
     if not shortest <= days <= longest:
-        raise Refusal(f"A link lives {shortest} to {longest} days, not {days}.")
-    note = check_text(note, where="the note").strip()
+        raise Refusal(
+            _("A link lives {shortest} to {longest} days, not {days}.").format(
+                shortest=shortest, longest=longest, days=days
+            )
+        )
+    note = check_text(note, where=_("the note")).strip()
     if len(note) > 120:
-        raise Refusal("A note has at most 120 characters; shorten it.")
+        raise Refusal(_("A note has at most 120 characters; shorten it."))
     token = secrets.token_urlsafe(32)
     with transaction.atomic(durable=True):
         invitation = Invitation.objects.create(
@@ -290,9 +337,9 @@ def revoke_invitation(*, invitation_id: int, actor: User) -> Invitation:
     """The link opens no account any more. Conflict where somebody has used it."""
     invitation = Invitation.objects.select_for_update().filter(pk=invitation_id).first()
     if invitation is None:
-        raise NotFound("There is no invitation with this number.")
+        raise NotFound(_("There is no invitation with this number."))
     if invitation.accepted_at:
-        raise Conflict("This invitation was accepted already; deactivate the account instead.")
+        raise Conflict(_("This invitation was accepted already; deactivate the account instead."))
     if invitation.revoked_at is None:
         invitation.revoked_at = timezone.now()
         invitation.save(update_fields=["revoked_at"])
@@ -305,16 +352,16 @@ def find_invitation(*, token: str, lock: bool = False) -> Invitation:
     rows = Invitation.objects.select_for_update() if lock else Invitation.objects.all()
     invitation = rows.filter(token_sha256=token_hash(token)).first()
     if invitation is None:
-        raise NotFound("This invitation link is not complete or was never made; ask for a new one.")
+        raise NotFound(_("This invitation link is not complete or was never made; ask for a new one."))
     if invitation.accepted_at:
         raise InvitationGone(
-            "This invitation was used already. Sign in with the account it made, or ask for a new one."
+            _("This invitation was used already. Sign in with the account it made, or ask for a new one.")
         )
     if invitation.revoked_at:
-        raise InvitationGone("This invitation was withdrawn; ask for a new one.")
+        raise InvitationGone(_("This invitation was withdrawn; ask for a new one."))
     # The database's clock, and also the second one, when two requests hold the same link.
     if not Invitation.objects.filter(pk=invitation.pk, expires_at__gt=Now()).exists():
-        raise InvitationGone("This invitation has expired; ask for a new one.")
+        raise InvitationGone(_("This invitation has expired; ask for a new one."))
     return invitation
 
 
@@ -336,13 +383,17 @@ def accept_invitation(*, token: str, username: str, password: str, display_name:
 @transaction.atomic(durable=True)
 def create_token(*, user: User, name: str) -> tuple[ApiToken, str]:
     """A new API token's row and the token, which is shown once and never stored."""
-    name = check_text(name, where="the name").strip()
+    name = check_text(name, where=_("the name")).strip()
     if not 1 <= len(name) <= 80:
-        raise Refusal("Name the token in 1 to 80 characters, so that you know later what uses it.")
+        raise Refusal(_("Name the token in 1 to 80 characters, so that you know later what uses it."))
     # The row lock makes the count exact when the form is sent twice at once.
     User.objects.select_for_update().get(pk=user.pk)
     if ApiToken.objects.filter(user=user, revoked_at=None).count() >= TOKENS_PER_PERSON:
-        raise Conflict(f"You have {TOKENS_PER_PERSON} tokens; revoke one that nothing uses any more.")
+        raise Conflict(
+            _("You have {tokens_per_person} tokens; revoke one that nothing uses any more.").format(
+                tokens_per_person=TOKENS_PER_PERSON
+            )
+        )
     token = secrets.token_urlsafe(32)
     row = ApiToken.objects.create(user=user, name=name, token_sha256=token_hash(token))
     audit.record(actor=user, action="token.created", subject=row, name=name)
@@ -354,7 +405,7 @@ def revoke_token(*, token_id, user: User) -> None:
     """The token opens nothing any more. NotFound for an unknown one and for somebody else's."""
     row = ApiToken.objects.select_for_update().filter(pk=token_id, user=user).first()
     if row is None:
-        raise NotFound("You have no token with this number.")
+        raise NotFound(_("You have no token with this number."))
     if row.revoked_at is None:
         row.revoked_at = timezone.now()
         row.save(update_fields=["revoked_at"])
@@ -380,7 +431,11 @@ def check_sign_in_rate(*, username: str, address: str) -> None:
     )
     if failures[:SIGN_IN_FAILURES].count() >= SIGN_IN_FAILURES:
         minutes = int(SIGN_IN_WINDOW.total_seconds() // 60)
-        raise TooMany(f"Too many wrong passwords for this account. Wait {minutes} minutes, then try again.")
+        raise TooMany(
+            _("Too many wrong passwords for this account. Wait {minutes} minutes, then try again.").format(
+                minutes=minutes
+            )
+        )
 
 
 def note_failed_sign_in(*, username: str, address: str) -> None:

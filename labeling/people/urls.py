@@ -5,6 +5,7 @@ from labeling.people import views
 urlpatterns = [
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
     path("sign-out/", views.SignOut.as_view(), name="sign-out"),
+    path("language/", views.language, name="language"),
     path("account/", views.account, name="account"),
     path("account/password/", views.ChangePassword.as_view(), name="password-change"),
     path("account/tokens/", views.token_new, name="token-new"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.views import LoginView, LogoutView, PasswordChangeView
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -31,6 +33,31 @@ class SignOut(LogoutView):
     pass
 
 
+@require_POST
+def language(request: HttpRequest) -> HttpResponse:
+    """Public: another language, for the person where one is signed in, and for this browser where nobody is."""
+    chosen = services.check_language(request.POST.get("language", ""))
+    if request.user.is_authenticated:
+        services.change_language(user=request.user, language=chosen)
+    back = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(
+        back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    response = redirect(back if is_ours else "home")
+    if not chosen:
+        response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
+        return response
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        chosen,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+    )
+    return response
+
+
 @method_decorator(only(*EVERYONE), name="dispatch")
 class ChangePassword(PasswordChangeView):
     template_name = "people/password.html"
@@ -41,7 +68,7 @@ class ChangePassword(PasswordChangeView):
             user=form.user, password=form.cleaned_data["new_password1"], actor=self.request.user
         )
         update_session_auth_hash(self.request, user)
-        messages.success(self.request, "Your password is changed; other browsers that were signed in are out.")
+        messages.success(self.request, _("Your password is changed; other browsers that were signed in are out."))
         return redirect(self.success_url)
 
 
@@ -70,7 +97,7 @@ def account(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return account_page(request, name_form=form, status=400)
     services.change_display_name(user=request.user, display_name=form.cleaned_data["display_name"])
-    messages.success(request, "Saved.")
+    messages.success(request, _("Saved."))
     return redirect("account")
 
 
@@ -112,7 +139,7 @@ def team_settings(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, refusal.message)
         else:
-            messages.success(request, "Saved; it holds from now on.")
+            messages.success(request, _("Saved; it holds from now on."))
             return redirect("settings")
     context = {"form": form, "events": audit.events_about(held)}
     return render(request, "people/settings.html", context, status=400 if form.errors else 200)
@@ -134,7 +161,7 @@ def token_new(request: HttpRequest) -> HttpResponse:
 @only(*EVERYONE)
 def token_revoke(request: HttpRequest, token_id) -> HttpResponse:
     services.revoke_token(token_id=token_id, user=request.user)
-    messages.success(request, "The token is revoked.")
+    messages.success(request, _("The token is revoked."))
     return redirect("account")
 
 
@@ -143,7 +170,7 @@ def token_revoke(request: HttpRequest, token_id) -> HttpResponse:
 def people(request: HttpRequest) -> HttpResponse:
     form = forms.PeopleFilter(request.GET)
     if not form.is_valid():
-        raise Refusal("One of the filters is none of its choices; take it out of the address.")
+        raise Refusal(_("One of the filters is none of its choices; take it out of the address."))
     page = queries.people_page(**form.cleaned_data, after=request.GET.get("after"))
     return render(request, "people/people.html", {"page": page, "form": form})
 
@@ -159,7 +186,7 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, refusal.message)
         else:
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
             return redirect("person", user_id)
     context = {
         "person": someone,
@@ -175,10 +202,10 @@ def person(request: HttpRequest, user_id: int) -> HttpResponse:
 def person_activity(request: HttpRequest, user_id: int) -> HttpResponse:
     if request.POST.get("active") == "yes":
         services.activate_user(user_id=user_id, actor=request.user)
-        messages.success(request, "The account can sign in again.")
+        messages.success(request, _("The account can sign in again."))
     else:
         services.deactivate_user(user_id=user_id, actor=request.user)
-        messages.success(request, "The account is deactivated: its sessions are ended and its tokens revoked.")
+        messages.success(request, _("The account is deactivated: its sessions are ended and its tokens revoked."))
     return redirect("person", user_id)
 
 
@@ -187,9 +214,13 @@ def person_activity(request: HttpRequest, user_id: int) -> HttpResponse:
 def person_quota(request: HttpRequest, user_id: int) -> HttpResponse:
     form = forms.QuotaForm(request.POST)
     if not form.is_valid():
-        raise Refusal(f"A quota is from 1 to {services.MOST_A_DAY} answers a day, or empty for none.")
+        raise Refusal(
+            _("A quota is from 1 to {most_a_day} answers a day, or empty for none.").format(
+                most_a_day=services.MOST_A_DAY
+            )
+        )
     services.set_daily_quota(user_id=user_id, quota=form.cleaned_data["quota"], actor=request.user)
-    messages.success(request, "Saved.")
+    messages.success(request, _("Saved."))
     return redirect("person", user_id)
 
 
@@ -217,7 +248,7 @@ def invitations(request: HttpRequest) -> HttpResponse:
 @only(*ADMINS)
 def invitation_revoke(request: HttpRequest, invitation_id: int) -> HttpResponse:
     services.revoke_invitation(invitation_id=invitation_id, actor=request.user)
-    messages.success(request, "The link opens nothing any more.")
+    messages.success(request, _("The link opens nothing any more."))
     return redirect("invitations")
 
 

@@ -1,4 +1,6 @@
 // <button data-copy="element id">: copies that element's text or value, and says so on the button.
+import { t } from "./words.js";
+
 const SAID_FOR = 1500; // ms: long enough to read one word
 
 export function attach(root) {
@@ -9,11 +11,11 @@ export function attach(root) {
       const label = button.textContent;
       try {
         await navigator.clipboard.writeText(source.value ?? source.textContent);
-        button.textContent = "Copied";
+        button.textContent = t("Copied");
       } catch {
         // No permission, or not a secure context: select it for the person to copy.
         window.getSelection().selectAllChildren(source);
-        button.textContent = "Press Ctrl+C";
+        button.textContent = t("Press Ctrl+C");
       }
       setTimeout(() => (button.textContent = label), SAID_FOR);
     });

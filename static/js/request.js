@@ -1,4 +1,6 @@
 // One way to speak to our own API: JSON in, JSON out, the session's CSRF token, a time limit.
+import { t } from "./words.js";
+
 const GIVE_UP_AFTER = 20_000; // ms: a slow line gets an answer through in this, a dead one should not hold the page
 
 /** The network failed or the server did: the same request may be sent again. */
@@ -40,5 +42,5 @@ export async function post(url, body, { key, keepalive = false } = {}) {
   const { code, message } = answer?.error ?? {};
   if (response.status === 401 || code === "not_authenticated") throw new SignedOut(message);
   if (response.status >= 500 || response.status === 429 || response.status === 408) throw new Unreachable(message);
-  throw new Refused(message ?? `The server answered ${response.status}.`, response.status, code);
+  throw new Refused(message ?? t("The server answered {status}.", { status: response.status }), response.status, code);
 }

@@ -37,6 +37,7 @@ BREAKERS = {
     "user_opted_out_of_known_categories": update("user", "opted_out = '{odd}'"),
     "user_paused_says_why": update("user", "paused_at = now()"),
     "user_daily_quota_is_at_least_1": update("user", "daily_quota = 0"),
+    "user_language_is_known": update("user", "language = 'xx'"),
     "break_one_open_per_labeler": lambda w: copy_of("labeling_break"),
     "break_ends_after_it_began": update("break", "ended_at = began_at - interval '1 second'"),
     "team_settings_are_one_row": lambda w: copy_of("labeling_teamsettings", id="2"),

@@ -13,7 +13,7 @@ from django.urls import URLPattern, get_resolver
 from labeling.people.models import User
 
 # The pages that nobody need sign in for; signing out is one of them, since it only ends what there is.
-PUBLIC = {"sign-in/", "sign-out/", "join/<str:token>/", "healthz", "readyz"}
+PUBLIC = {"sign-in/", "sign-out/", "language/", "join/<str:token>/", "healthz", "readyz"}
 # Where a labeler may go; every other page is for researchers and admins, unless it is for admins alone.
 LABELERS_TOO = (
     "account/",
