@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, permissions
 from rest_framework.authentication import CSRFCheck
@@ -36,14 +37,14 @@ def explain_exception(error: Exception, context: dict) -> Response | None:
     if isinstance(error, Refusal):
         return Response(refusal_body(error), status=error.status)
     if isinstance(error, Http404):
-        return Response({"error": {"code": "not_found", "message": "There is no such thing here."}}, status=404)
+        return Response({"error": {"code": "not_found", "message": _("There is no such thing here.")}}, status=404)
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     response = exception_handler(error, context)
     if response is not None and isinstance(error, exceptions.APIException):
         codes = error.get_codes()
         code = codes if isinstance(codes, str) else "invalid"
-        message = str(error.detail) if isinstance(codes, str) else "Some fields are not right; see `fields`."
+        message = str(error.detail) if isinstance(codes, str) else _("Some fields are not right; see `fields`.")
         body: dict[str, Any] = {"code": code, "message": message}
         if not isinstance(codes, str):
             body["fields"] = error.detail
@@ -54,14 +55,20 @@ def explain_exception(error: Exception, context: dict) -> Response | None:
 def object_body(data: Any) -> dict:
     """The request's JSON object; Refusal where it is a list or a bare value."""
     if not isinstance(data, dict):
-        raise Refusal(f"The body must be a JSON object, not {json_type(data)}.")
+        raise Refusal(_("The body must be a JSON object, not {data}.").format(data=json_type(data)))
     return data
 
 
 def json_type(value: Any) -> str:
     """What JSON calls the type of `value`, with its article."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+    names = {
+        dict: _("an object"),
+        list: _("a list"),
+        str: _("a string"),
+        bool: _("a boolean"),
+        type(None): "null",
+    }
+    return names.get(type(value), _("a number"))
 
 
 LABELERS = (User.Role.LABELER, User.Role.RESEARCHER)
@@ -117,7 +124,7 @@ def _signed_in(request: HttpRequest) -> User | None:
             return found[0]
     except exceptions.AuthenticationFailed:
         return None
-    check = CSRFCheck(lambda _: None)
+    check = CSRFCheck(lambda _request: None)
     check.process_request(request)
     if not request.user.is_authenticated or check.process_view(request, None, (), {}):
         return None

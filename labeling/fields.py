@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.api import json_type, object_body
 from labeling.refusals import Refusal
@@ -29,7 +31,7 @@ class Fields:
         if name in self.data:
             return self.data[name]
         if default is MISSING:
-            raise Refusal(f"`{name}` is missing.")
+            raise Refusal(_("`{name}` is missing.").format(name=name))
         return default
 
     def text(self, name: str, default: Any = MISSING, *, longest: int = 1000) -> Any:
@@ -37,9 +39,13 @@ class Fields:
         if name not in self.data:
             return value
         if not isinstance(value, str):
-            raise Refusal(f"`{name}` must be text, not {json_type(value)}.")
+            raise Refusal(_("`{name}` must be text, not {value}.").format(name=name, value=json_type(value)))
         if len(value) > longest:
-            raise Refusal(f"`{name}` has {len(value)} characters; at most {longest} fit.")
+            raise Refusal(
+                _("`{name}` has {count} characters; at most {longest} fit.").format(
+                    name=name, count=len(value), longest=longest
+                )
+            )
         return value
 
     def integer(self, name: str, default: Any = MISSING, *, least: int, most: int) -> Any:
@@ -47,9 +53,13 @@ class Fields:
         if name not in self.data:
             return value
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Refusal(f"`{name}` must be a whole number, not {json_type(value)}.")
+            raise Refusal(_("`{name}` must be a whole number, not {value}.").format(name=name, value=json_type(value)))
         if not least <= value <= most:
-            raise Refusal(f"`{name}` is {value}; it must be from {least} to {most}.")
+            raise Refusal(
+                _("`{name}` is {value}; it must be from {least} to {most}.").format(
+                    name=name, value=value, least=least, most=most
+                )
+            )
         return value
 
     def number(self, name: str, default: Any = MISSING) -> Any:
@@ -57,13 +67,13 @@ class Fields:
         if name not in self.data:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Refusal(f"`{name}` must be a number, not {json_type(value)}.")
+            raise Refusal(_("`{name}` must be a number, not {value}.").format(name=name, value=json_type(value)))
         return float(value)
 
     def flag(self, name: str, default: Any = MISSING) -> Any:
         value = self._get(name, default)
         if name in self.data and not isinstance(value, bool):
-            raise Refusal(f"`{name}` must be true or false, not {json_type(value)}.")
+            raise Refusal(_("`{name}` must be true or false, not {value}.").format(name=name, value=json_type(value)))
         return value
 
     def texts(self, name: str, default: Any = MISSING, *, most: int = 1000) -> Any:
@@ -71,9 +81,13 @@ class Fields:
         if name not in self.data:
             return value
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            raise Refusal(f"`{name}` must be a list of texts.")
+            raise Refusal(_("`{name}` must be a list of texts.").format(name=name))
         if len(value) > most:
-            raise Refusal(f"`{name}` lists {len(value)} entries; at most {most} can be read.")
+            raise Refusal(
+                _("`{name}` lists {count} entries; at most {most} can be read.").format(
+                    name=name, count=len(value), most=most
+                )
+            )
         return value
 
     def time(self, name: str, default: Any = MISSING) -> datetime | None:
@@ -91,7 +105,13 @@ class Fields:
         unknown = sorted(set(self.data) - self.read)
         if unknown:
             listed = ", ".join(f"`{name[:60]}`" for name in unknown[:5])
-            raise Refusal(f"{listed} {'is' if len(unknown) == 1 else 'are'} not known here; see /api/v1/schema/.")
+            raise Refusal(
+                ngettext(
+                    "{listed} is not known here; see /api/v1/schema/.",
+                    "{listed} are not known here; see /api/v1/schema/.",
+                    len(unknown),
+                ).format(listed=listed)
+            )
 
 
 def read_time(value: Any, *, name: str) -> datetime:
@@ -101,5 +121,5 @@ def read_time(value: Any, *, name: str) -> datetime:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise Refusal(f"`{name}` must be a time with an offset, such as 2026-01-31T12:00:00+00:00.")
+        raise Refusal(_("`{name}` must be a time with an offset, such as 2026-01-31T12:00:00+00:00.").format(name=name))
     return time

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.refusals import Refusal
 
@@ -63,4 +64,4 @@ def _read_cursor(model: type[Model], order: tuple[str, ...], cursor: str) -> lis
         fields = [model._meta.get_field(term.lstrip("-")) for term in order]
         return [field.to_python(value) for field, value in zip(fields, values, strict=True)]
     except (ValueError, ValidationError, RecursionError):
-        raise Refusal("`after` is not a place in this list; start again from its first page.") from None
+        raise Refusal(_("`after` is not a place in this list; start again from its first page.")) from None

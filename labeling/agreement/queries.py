@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.agreement.statistics import Tally
 from labeling.people.models import User
@@ -20,7 +21,11 @@ CHUNK = 5000  # judgments read at a time
 def chosen_rankings(*, batch: Batch | None = None, group: str = "", simulated: bool = False) -> QuerySet[Ranking]:
     """The newest revision of every ranking asked for. Simulated ones only when they are."""
     if group and group not in User.Group.values:
-        raise Refusal(f"There is no labeler group {group[:40]!r}; choose among {', '.join(User.Group.values)}.")
+        raise Refusal(
+            _("There is no labeler group {group!r}; choose among {values}.").format(
+                group=group[:40], values=", ".join(User.Group.values)
+            )
+        )
     rankings = Ranking.objects.filter(replaced_by=None)
     if not simulated and group != User.Group.SIMULATED:
         rankings = rankings.exclude(group=User.Group.SIMULATED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from labeling.background.models import Job
 from labeling.paging import Page, keyset_page
 from labeling.refusals import Refusal
@@ -12,7 +14,9 @@ def jobs_page(*, state: str = "", kind: str = "", after: str | None = None) -> P
     rows = Job.objects.select_related("created_by")
     if state:
         if state not in Job.State.values:
-            raise Refusal(f"Jobs are {', '.join(Job.State.values)}, never {state!r}.")
+            raise Refusal(
+                _("Jobs are {values}, never {state!r}.").format(values=", ".join(Job.State.values), state=state)
+            )
         rows = rows.filter(state=state)
     if kind:
         rows = rows.filter(kind=kind)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.background.models import Job
 from labeling.refusals import Conflict, NotFound
@@ -122,7 +123,7 @@ def _end(job: Job, **changes: Any) -> None:
 def cancel(*, job: Job) -> Job:
     """Ask for the job to end: at once when it is queued, at its next sign of life when it runs."""
     if not Job.objects.filter(pk=job.pk, state__in=Job.OPEN).update(cancel_requested=True):
-        raise Conflict("This job has ended already; there is nothing left to cancel.")
+        raise Conflict(_("This job has ended already; there is nothing left to cancel."))
     Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(state=Job.State.CANCELLED, finished_at=Now())
     job.refresh_from_db()
     return job
@@ -137,9 +138,9 @@ def retry(*, job: Job) -> Job:
                 state=Job.State.QUEUED, attempt=0, error="", cancel_requested=False, due_at=Now(), finished_at=None
             )
     except IntegrityError:
-        raise Conflict("The same work is queued or running already under another job.") from None
+        raise Conflict(_("The same work is queued or running already under another job.")) from None
     if not changed:
-        raise Conflict("Only a job that failed or was cancelled can be started again.")
+        raise Conflict(_("Only a job that failed or was cancelled can be started again."))
     job.refresh_from_db()
     transaction.on_commit(lambda: send(job))
     return job
@@ -172,4 +173,4 @@ def get_job(job_id: str) -> Job:
     try:
         return Job.objects.get(pk=uuid.UUID(str(job_id)))
     except (ValueError, Job.DoesNotExist):
-        raise NotFound("There is no job with this id.") from None
+        raise NotFound(_("There is no job with this id.")) from None

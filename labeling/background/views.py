@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from labeling.background import queries, services
@@ -32,7 +33,7 @@ def job(request: HttpRequest, job_id) -> HttpResponse:
 @only(*STAFF)
 def job_cancel(request: HttpRequest, job_id) -> HttpResponse:
     services.cancel(job=services.get_job(job_id))
-    messages.success(request, "The job was asked to end.")
+    messages.success(request, _("The job was asked to end."))
     return redirect("job", job_id)
 
 
@@ -40,5 +41,5 @@ def job_cancel(request: HttpRequest, job_id) -> HttpResponse:
 @only(*STAFF)
 def job_retry(request: HttpRequest, job_id) -> HttpResponse:
     services.retry(job=services.get_job(job_id))
-    messages.success(request, "The job is queued again.")
+    messages.success(request, _("The job is queued again."))
     return redirect("job", job_id)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.background.models import Job
@@ -22,6 +23,7 @@ from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMar
 from labeling.sampling.naming import normal
 from labeling.sampling.queries import withheld
 from labeling.text import check_text
+from labeling.wording import in_words
 
 TERM_CHARACTERS = 80
 SHORTEST_TERM = 2
@@ -37,21 +39,25 @@ def decide_completion(*, completion_id: uuid.UUID | str, outcome: str, actor: Us
     one is a Conflict. NotFound where nothing of the completion was marked.
     """
     if outcome not in (ALLOWED, WITHHELD):
-        raise Refusal(f"A completion is allowed or withheld, not {str(outcome)[:40]!r}.")
+        raise Refusal(_("A completion is allowed or withheld, not {outcome!r}.").format(outcome=str(outcome)[:40]))
     try:
         completion = Completion.objects.select_related("item").get(pk=uuid.UUID(str(completion_id)))
     except (ValueError, Completion.DoesNotExist):
-        raise NotFound("There is no completion with this id.") from None
+        raise NotFound(_("There is no completion with this id.")) from None
     with transaction.atomic(durable=True):
         # Whoever opens tasks of the batch, or decides about another completion of the task, waits here.
         batch = Batch.objects.select_for_update(no_key=True).get(pk=completion.item.batch_id)
         states = set(completion.marks.values_list("state", flat=True))
         if not states:
-            raise NotFound("This completion names no model; there is nothing to decide.")
+            raise NotFound(_("This completion names no model; there is nothing to decide."))
         if WAITING not in states:
             decided = WITHHELD if WITHHELD in states else ALLOWED
             if decided != outcome:
-                raise Conflict(f"It was decided already that this completion is {decided}; that stays.")
+                raise Conflict(
+                    _("It was decided already that this completion is {decided}; that stays.").format(
+                        decided=in_words(decided)
+                    )
+                )
             return completion
         _decide(CompletionMark.objects.filter(completion=completion), outcome, actor)
         record(actor=actor, action=f"completion.{outcome}", subject=completion, batch=batch.name)
@@ -108,18 +114,27 @@ def _too_few(item: BatchItem, batch: Batch) -> str:
 
 def add_term(*, text: str, actor: User | None) -> tuple[MakerTerm, Job]:
     """Look for `text` from now on, and queue a look at what labelers may still be given. Conflict where it is known."""
-    text = check_text(text, where="the term").strip()
+    text = check_text(text, where=_("the term")).strip()
     if not 1 <= len(text) <= TERM_CHARACTERS:
-        raise Refusal(f"A term has from 1 to {TERM_CHARACTERS} characters; this one has {len(text)}.")
+        raise Refusal(
+            _("A term has from 1 to {term_characters} characters; this one has {count}.").format(
+                term_characters=TERM_CHARACTERS, count=len(text)
+            )
+        )
     key = normal(text)
     if len(key) < SHORTEST_TERM:
-        raise Refusal(f"The term {text!r} has fewer than {SHORTEST_TERM} letters or digits; it would mark too much.")
+        raise Refusal(
+            _("The term {text!r} has fewer than {shortest_term} letters or digits; it would mark too much.").format(
+                text=text, shortest_term=SHORTEST_TERM
+            )
+        )
     with transaction.atomic(durable=True):
         # Completions stored from here on are looked at with it.
         lock_terms(alone=True)
         if known := MakerTerm.objects.filter(normal=key).first():
-            state = "is looked for already" if known.active else "is in the list, switched off; switch it on"
-            raise Conflict(f"The term {known.text} {state}.")
+            looked_for = _("The term {text} is looked for already.")
+            switched_off = _("The term {text} is in the list, switched off; switch it on.")
+            raise Conflict((looked_for if known.active else switched_off).format(text=known.text))
         term = MakerTerm.objects.create(text=text, normal=key, added_by=actor)
         record(actor=actor, action="maker_term.added", subject=term, text=text)
         return term, _look_again(term, actor)
@@ -144,7 +159,7 @@ def get_term(term_id: int | str) -> MakerTerm:
     number = int(term_id) if str(term_id).isascii() and str(term_id).isdigit() and len(str(term_id)) < 19 else 0
     found = MakerTerm.objects.filter(pk=number).first()
     if found is None:
-        raise NotFound("There is no term with this id.")
+        raise NotFound(_("There is no term with this id."))
     return found
 
 

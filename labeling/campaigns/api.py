@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -64,19 +65,23 @@ class OneCampaign(APIView):
 def read_campaign(body: dict) -> dict:
     """The arguments of `start_campaign`; Refusal for what is missing, unknown or of the wrong type."""
     if unknown := set(body) - FIELDS:
-        raise Refusal(f"Unknown field {sorted(unknown)[0][:60]!r}; a campaign has {', '.join(sorted(FIELDS))}.")
+        raise Refusal(
+            _("Unknown field {unknown!r}; a campaign has {fields}.").format(
+                unknown=sorted(unknown)[0][:60], fields=", ".join(sorted(FIELDS))
+            )
+        )
     for name in ("name", "baseline", "candidate"):
         if not isinstance(body.get(name), str):
-            raise Refusal(f"`{name}` must be a string.")
+            raise Refusal(_("`{name}` must be a string.").format(name=name))
     for name in (WHOLE | {"count"}) & set(body):
         if isinstance(body[name], bool) or not isinstance(body[name], int):
-            raise Refusal(f"`{name}` must be a whole number.")
+            raise Refusal(_("`{name}` must be a whole number.").format(name=name))
     for name in SHARES & set(body):
         if isinstance(body[name], bool) or not isinstance(body[name], int | float):
-            raise Refusal(f"`{name}` must be a number.")
+            raise Refusal(_("`{name}` must be a number.").format(name=name))
     for name in LISTS & set(body):
         if not isinstance(body[name], list) or not all(isinstance(entry, str) for entry in body[name]):
-            raise Refusal(f"`{name}` must be a list of strings.")
+            raise Refusal(_("`{name}` must be a list of strings.").format(name=name))
     chosen = {name: tuple(body[name]) for name in ("splits", "sources", "use_cases") if name in body}
     given = {name: body[name] for name in (*WHOLE, *SHARES, "groups") if name in body}
     return {
@@ -91,5 +96,5 @@ def read_campaign(body: dict) -> dict:
 def _endpoint(name: str) -> Endpoint:
     endpoint = Endpoint.objects.filter(name=name).first()
     if endpoint is None:
-        raise NotFound(f"There is no endpoint {name[:80]!r}.")
+        raise NotFound(_("There is no endpoint {name!r}.").format(name=name[:80]))
     return endpoint

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from labeling.campaigns.models import Campaign
 from labeling.campaigns.statistics import BASELINE, CANDIDATE, Score, WinRate, score_ranking
@@ -34,7 +35,7 @@ def get_campaign(reference: object) -> Campaign:
     campaigns = Campaign.objects.select_related("batch", "baseline", "candidate", "created_by")
     campaign = campaigns.filter(query).first()
     if campaign is None:
-        raise NotFound(f"There is no campaign {str(reference)[:80]!r}.")
+        raise NotFound(_("There is no campaign {reference!r}.").format(reference=str(reference)[:80]))
     return campaign
 
 

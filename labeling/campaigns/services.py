@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.campaigns.models import Campaign
@@ -41,11 +42,15 @@ def start_campaign(
     the parts do not fit; Conflict where the name is taken.
     """
     if baseline.pk == candidate.pk:
-        raise Refusal("A campaign compares two models; choose another candidate or baseline.")
+        raise Refusal(_("A campaign compares two models; choose another candidate or baseline."))
     if isinstance(each, bool) or not isinstance(each, int) or not 1 <= each <= MOST_EACH:
-        raise Refusal(f"Each model gives from 1 to {MOST_EACH} completions of a prompt, not {str(each)[:20]}.")
+        raise Refusal(
+            _("Each model gives from 1 to {most_each} completions of a prompt, not {each}.").format(
+                most_each=MOST_EACH, each=str(each)[:20]
+            )
+        )
     if Campaign.objects.filter(name=name).exists():
-        raise Conflict(f"There is a campaign called {name} already; choose another name.")
+        raise Conflict(_("There is a campaign called {name} already; choose another name.").format(name=name))
     batch = create_batch(
         name=name,
         endpoints=[baseline, candidate],
@@ -78,5 +83,5 @@ def start_campaign(
                 candidate=candidate.name,
             )
     except IntegrityError:
-        raise Conflict(f"There is a campaign called {name} already; choose another name.") from None
+        raise Conflict(_("There is a campaign called {name} already; choose another name.").format(name=name)) from None
     return campaign

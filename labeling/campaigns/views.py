@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from labeling.campaigns import forms, queries, services
@@ -34,7 +35,10 @@ def campaign_new(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, refusal.message)
         else:
-            messages.success(request, f"{campaign.name} is being sampled; its tasks open as they are filled.")
+            messages.success(
+                request,
+                _("{campaign} is being sampled; its tasks open as they are filled.").format(campaign=campaign.name),
+            )
             return redirect("campaign", campaign.pk)
     context = {"form": form, "enough": active_endpoints().count() > 1}
     return render(request, "campaigns/campaign_new.html", context, status=400 if form.errors else 200)

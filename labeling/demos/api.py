@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import IsAuthenticated
@@ -83,5 +84,5 @@ def one(request: Request, lease_id: str, number: int, *, start: int = 0) -> dict
 def read_from(request: Request) -> int:
     text = request.query_params.get("from", "0")
     if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise Refusal("`from` must be the number of characters that you have, 0 or more.")
+        raise Refusal(_("`from` must be the number of characters that you have, 0 or more."))
     return int(text)

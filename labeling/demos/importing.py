@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.demos.models import Demonstration
@@ -28,7 +29,7 @@ def import_demonstrations(
     for an answer that is empty or cannot be stored; then nothing of this call is.
     """
     with transaction.atomic(durable=True):
-        batch, _ = Batch.objects.get_or_create(
+        batch, _made = Batch.objects.get_or_create(
             name=batch_name,
             defaults={
                 "kind": Batch.Kind.DEMONSTRATION,
@@ -39,7 +40,11 @@ def import_demonstrations(
             },
         )
         if batch.kind != Batch.Kind.DEMONSTRATION or not batch.imported:
-            raise Refusal(f"There is a batch called {batch_name} already, and it holds no imported demonstrations.")
+            raise Refusal(
+                _("There is a batch called {batch_name} already, and it holds no imported demonstrations.").format(
+                    batch_name=batch_name
+                )
+            )
         count = sum(_import_one(batch, prompt, text, writer) for prompt, text in rows)
         if count:
             record(actor=created_by, action="demonstrations.imported", subject=batch, count=count)
@@ -47,9 +52,13 @@ def import_demonstrations(
 
 
 def _import_one(batch: Batch, prompt: Prompt, text: str, writer: User) -> int:
-    check_text(text, where="the answer")
+    check_text(text, where=_("the answer"))
     if not text.strip() or len(text) > TEXT_CHARACTERS:
-        raise Refusal(f"The answer to prompt {prompt.external_id or prompt.pk} is empty or too long to be stored.")
+        raise Refusal(
+            _("The answer to prompt {external_id} is empty or too long to be stored.").format(
+                external_id=prompt.external_id or prompt.pk
+            )
+        )
     item, created = BatchItem.objects.get_or_create(
         batch=batch, prompt=prompt, defaults={"k": 0, "state": BatchItem.State.FILLED}
     )

@@ -6,6 +6,7 @@ import uuid
 
 from django.db.models import Value
 from django.db.models.functions import Length, Substr
+from django.utils.translation import gettext as _
 
 from labeling.demos import edits
 from labeling.demos.models import Demonstration, DemonstrationSuggestion, Suggestion
@@ -42,10 +43,10 @@ def suggestions_shown(*, lease_id: uuid.UUID | str, labeler: User, number: int |
     try:
         own = Lease.objects.filter(pk=uuid.UUID(str(lease_id)), labeler=labeler.pk)
     except ValueError:
-        raise NotFound(NO_SUCH_TASK) from None
+        raise NotFound(_(NO_SUCH_TASK)) from None
     state = own.values_list("state", flat=True).first()
     if state is None:
-        raise NotFound(NO_SUCH_TASK)
+        raise NotFound(_(NO_SUCH_TASK))
     check_open(state)
     asked = Suggestion.objects.filter(lease__in=own).order_by("number")
     if number is not None:
@@ -53,7 +54,7 @@ def suggestions_shown(*, lease_id: uuid.UUID | str, labeler: User, number: int |
     rows = asked.annotate(length=Length("text"), rest=Substr("text", Value(start + 1)))
     found = list(rows.values("number", "turn", "state", "failure", "rest", "length"))
     if number is not None and not found:
-        raise NotFound("This task has no suggestion of this number.")
+        raise NotFound(_("This task has no suggestion of this number."))
     return [
         {
             "number": row["number"],
@@ -84,7 +85,7 @@ def get_written(demonstration_id: uuid.UUID) -> Demonstration:
     )
     found = rows.filter(pk=demonstration_id).first()
     if found is None:
-        raise NotFound("There is no written answer with this id.")
+        raise NotFound(_("There is no written answer with this id."))
     return found
 
 

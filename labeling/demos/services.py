@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.api import json_type
 from labeling.demos.models import MOST_TURNS, Demonstration
@@ -51,7 +52,7 @@ def submit_demonstration(
     key = check_key(idempotency_key)
     lease = lock_lease(lease_id=lease_id, labeler=labeler)
     if lease.task.kind not in WRITTEN:
-        raise Refusal("This task asks for a ranking, not for a written answer; send `completions`.")
+        raise Refusal(_("This task asks for a ranking, not for a written answer; send `completions`."))
     read = read_answer(answer, lease=lease)
     place = settle_lease(
         lease=lease, answers=Demonstration.objects.all(), idempotency_key=key, digest=read.digest(), head=read.head
@@ -74,13 +75,14 @@ def read_answer(answer: Any, *, lease: Lease) -> Answer:
     turns = read_turns(answer.get("turns"), first=first_speaker(lease.task.item.prompt.messages)) if is_dialogue else []
     text = answer.get("text")
     if not isinstance(text, str):
-        raise BadAnswer(f"`text` must be the answer you wrote, not {json_type(text)}.")
+        raise BadAnswer(_("`text` must be the answer you wrote, not {text}.").format(text=json_type(text)))
     if not text.strip():
-        raise BadAnswer("The answer is empty; write one, or skip the task with a reason.")
+        raise BadAnswer(_("The answer is empty; write one, or skip the task with a reason."))
     characters = len(text) + sum(len(turn["content"]) for turn in turns)
     if characters > TEXT_CHARACTERS:
-        what = "dialogue" if is_dialogue else "answer"
-        raise BadAnswer(f"The {what} has {characters} characters; at most {TEXT_CHARACTERS} are kept. Shorten it.")
+        dialogue = _("The dialogue has {count} characters; at most {most} are kept. Shorten it.")
+        alone = _("The answer has {count} characters; at most {most} are kept. Shorten it.")
+        raise BadAnswer((dialogue if is_dialogue else alone).format(count=characters, most=TEXT_CHARACTERS))
     pasted = whole_number(answer.get("pasted", 0), where="`pasted`", low=0, high=INT)
     used = read_used(answer)
     return Answer(head=head, turns=turns, text=text, pasted=min(pasted, characters), suggestions=used)
@@ -100,23 +102,45 @@ def speaker(number: int, *, first: str) -> str:
 def read_turns(turns: Any, *, first: str) -> list[dict]:
     """The turns of a dialogue before its last answer: the two alternate, the user is last. Raises BadAnswer."""
     if not isinstance(turns, list):
-        raise BadAnswer(f"`turns` must be the list of turns before the last answer, not {json_type(turns)}.")
+        raise BadAnswer(
+            _("`turns` must be the list of turns before the last answer, not {turns}.").format(turns=json_type(turns))
+        )
     if not turns:
-        raise BadAnswer("A dialogue has a turn of the user at least, which you write too, and an answer to it.")
+        raise BadAnswer(_("A dialogue has a turn of the user at least, which you write too, and an answer to it."))
     if len(turns) >= MOST_TURNS:
-        raise BadAnswer(f"The dialogue has {len(turns) + 1} turns; at most {MOST_TURNS} are kept. Leave some out.")
+        raise BadAnswer(
+            _("The dialogue has {count} turns; at most {most_turns} are kept. Leave some out.").format(
+                count=len(turns) + 1, most_turns=MOST_TURNS
+            )
+        )
     read = []
     for number, turn in enumerate(turns, start=1):
         if not isinstance(turn, dict) or set(turn) != {"role", "content"}:
-            raise BadAnswer(f"Turn {number} must be an object with `role` and `content`, and nothing else.")
+            raise BadAnswer(
+                _("Turn {number} must be an object with `role` and `content`, and nothing else.").format(number=number)
+            )
         role, content = turn["role"], turn["content"]
         if role != (wanted := speaker(number, first=first)):
-            raise BadAnswer(f"Turn {number} is {str(role)[:20]!r}; the two speak in turn, so it must be {wanted!r}.")
+            raise BadAnswer(
+                _("Turn {number} is {role!r}; the two speak in turn, so it must be {wanted!r}.").format(
+                    number=number, role=str(role)[:20], wanted=wanted
+                )
+            )
         if not isinstance(content, str):
-            raise BadAnswer(f"The `content` of turn {number} must be a text, not {json_type(content)}.")
+            raise BadAnswer(
+                _("The `content` of turn {number} must be a text, not {content}.").format(
+                    number=number, content=json_type(content)
+                )
+            )
         if not content.strip():
-            raise BadAnswer(f"Turn {number} is empty; write it, or leave it out together with the reply to it.")
+            raise BadAnswer(
+                _("Turn {number} is empty; write it, or leave it out together with the reply to it.").format(
+                    number=number
+                )
+            )
         read.append({"role": role, "content": content})
     if read[-1]["role"] != "user":
-        raise BadAnswer("The turn before the last answer must be the user's; write one, or end with the turn before.")
+        raise BadAnswer(
+            _("The turn before the last answer must be the user's; write one, or end with the turn before.")
+        )
     return read

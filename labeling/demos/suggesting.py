@@ -114,10 +114,12 @@ def read_messages(lease: Lease, turns: Any) -> list[dict]:
     """The conversation that a suggestion goes on with: the prompt's, and in a dialogue the `turns` after it."""
     messages = lease.task.item.messages
     if turns and lease.task.kind != Batch.Kind.DIALOGUE:
-        raise BadAnswer("`turns` are for dialogues, and this task is none; leave them out.")
+        raise BadAnswer(_("`turns` are for dialogues, and this task is none; leave them out."))
     read = read_turns(turns, first=first_speaker(messages)) if turns else []
     if sum(len(turn["content"]) for turn in read) > TEXT_CHARACTERS:
-        raise BadAnswer(f"`turns` may have {TEXT_CHARACTERS} characters in all.")
+        raise BadAnswer(
+            _("`turns` may have {text_characters} characters in all.").format(text_characters=TEXT_CHARACTERS)
+        )
     if not read and messages[-1]["role"] != "user":
         raise BadAnswer(_("A suggestion answers a turn of the user; write one first."))
     return [*messages, *read]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labeling.api import json_type
 from labeling.demos.edits import edit_between
 from labeling.demos.models import Demonstration, DemonstrationSuggestion, Suggestion
@@ -14,7 +16,11 @@ def read_used(answer: dict[str, Any]) -> tuple[int, ...]:
     """The numbers in `suggestions` of a submit body: those that went into the answer, in order, each once."""
     numbers = answer.get("suggestions") or []
     if not isinstance(numbers, list):
-        raise BadAnswer(f"`suggestions` must be a list of the numbers of those you used, not {json_type(numbers)}.")
+        raise BadAnswer(
+            _("`suggestions` must be a list of the numbers of those you used, not {numbers}.").format(
+                numbers=json_type(numbers)
+            )
+        )
     read = (
         whole_number(number, where=f"`suggestions[{index}]`", low=1, high=Suggestion.MOST)
         for index, number in enumerate(numbers)
@@ -34,7 +40,11 @@ def keep_uses(*, demonstration: Demonstration, numbers: tuple[int, ...]) -> None
     for number in numbers:
         suggestion = asked.get(number)
         if suggestion is None or suggestion.state in Suggestion.UNFINISHED:
-            raise BadAnswer(f"`suggestions` names {number}, and this task has no such suggestion that has ended.")
+            raise BadAnswer(
+                _("`suggestions` names {number}, and this task has no such suggestion that has ended.").format(
+                    number=number
+                )
+            )
         written = message_at(demonstration, suggestion.turn)
         if written is not None:
             edit = edit_between(suggestion.text, written)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from labeling.demos.models import MOST_TURNS
@@ -60,7 +61,7 @@ DIALOGUE = replace(KIND, task_template="demos/dialogue.html")
 def written(request: HttpRequest) -> HttpResponse:
     number = form_number(request.GET, "labeler")
     if isinstance(number, str):
-        raise Refusal("`labeler` must be a person's number; take it out of the address for all.")
+        raise Refusal(_("`labeler` must be a person's number; take it out of the address for all."))
     labeler = None if number is None else get_person(number)
     page = written_page(labeler=labeler, after=request.GET.get("after"))
     return render(request, "demos/written.html", {"page": page, "labeler": labeler})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from labeling.exports.models import Dataset
 from labeling.exports.question import EVALUATION, TRAINING
@@ -23,25 +24,34 @@ def _ticks(choices, **more) -> forms.MultipleChoiceField:
 class DatasetForm(forms.Form):
     """Nothing ticked in a list means everything."""
 
-    kind = forms.ChoiceField(choices=Dataset.Kind.choices)
-    name = forms.CharField(max_length=100, required=False, help_text="What your team calls it; may stay empty.")
-    splits = _ticks(Split.choices, help_text="None: every split, each in its own file.")
-    batches = _ticks([])
-    sources = _ticks([])
-    use_cases = _ticks(UseCase.choices)
-    groups = _ticks(
-        [choice for choice in User.Group.choices if choice[0] != User.Group.SIMULATED], label="Labeler groups"
+    kind = forms.ChoiceField(choices=Dataset.Kind.choices, label=_("Kind"))
+    name = forms.CharField(
+        max_length=100, required=False, help_text=_("What your team calls it; may stay empty."), label=_("Name")
     )
-    origins = _ticks([choice for choice in Ranking.Origin.choices if choice[0] != Ranking.Origin.SIMULATED])
+    splits = _ticks(Split.choices, help_text=_("None: every split, each in its own file."), label=_("Splits"))
+    batches = _ticks([], label=_("Batches"))
+    sources = _ticks([], label=_("Sources"))
+    use_cases = _ticks(UseCase.choices, label=_("Use cases"))
+    groups = _ticks(
+        [choice for choice in User.Group.choices if choice[0] != User.Group.SIMULATED], label=_("Labeler groups")
+    )
+    origins = _ticks(
+        [choice for choice in Ranking.Origin.choices if choice[0] != Ranking.Origin.SIMULATED], label=_("Origins")
+    )
     include_simulated = forms.BooleanField(
-        required=False, label="With the answers of simulated labelers (they are marked in every row)"
+        required=False, label=_("With the answers of simulated labelers (they are marked in every row)")
     )
     purpose = forms.ChoiceField(
-        choices=[(TRAINING, "training: without held-out labelers"), (EVALUATION, "evaluation: its batches alone")]
+        choices=[
+            (TRAINING, _("training: without held-out labelers")),
+            (EVALUATION, _("evaluation: its batches alone")),
+        ],
+        label=_("Purpose"),
     )
     until = forms.DateTimeField(
         required=False,
-        help_text="What was there at this time, UTC, such as 2026-01-31 12:00. Empty: now.",
+        help_text=_("What was there at this time, UTC, such as 2026-01-31 12:00. Empty: now."),
+        label=_("Until"),
     )
 
     def __init__(self, *args, **kwargs) -> None:

@@ -6,6 +6,7 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from labeling.background.models import Job
 from labeling.demos.models import Demonstration
@@ -17,9 +18,9 @@ class Dataset(models.Model):
     """A data set that was asked for; once it has a hash it never changes."""
 
     class Kind(models.TextChoices):
-        DEMONSTRATIONS = "demonstrations"
-        COMPARISONS = "comparisons"
-        PROMPTS = "prompts"
+        DEMONSTRATIONS = "demonstrations", _("Demonstrations")
+        COMPARISONS = "comparisons", _("Comparisons")
+        PROMPTS = "prompts", _("Prompts")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, blank=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from labeling.demos.models import Demonstration
 from labeling.exports.models import Dataset
 from labeling.fields import read_time
@@ -28,48 +30,64 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
     for evaluation out, always; "evaluation" takes such batches alone. `until` keeps what was there at that time.
     """
     if kind not in Dataset.Kind.values:
-        raise Refusal(f"There is no kind of data set {kind!r}; choose {', '.join(Dataset.Kind.values)}.")
+        raise Refusal(
+            _("There is no kind of data set {kind!r}; choose {values}.").format(
+                kind=kind, values=", ".join(Dataset.Kind.values)
+            )
+        )
     question = question or {}
     if unknown := sorted(set(question) - KEYS):
         raise Refusal(
-            f"A data set cannot be asked for by {str(unknown[0])[:60]!r}; choose among {', '.join(sorted(KEYS))}."
+            _("A data set cannot be asked for by {unknown!r}; choose among {keys}.").format(
+                unknown=str(unknown[0])[:60], keys=", ".join(sorted(KEYS))
+            )
         )
     normal: dict[str, Any] = {name: _names(name, question.get(name)) for name in LISTS}
     normal["purpose"] = question.get("purpose") or TRAINING
     normal["include_simulated"] = question.get("include_simulated", False)
     normal["until"] = _until(question.get("until"))
     if normal["purpose"] not in (TRAINING, EVALUATION):
-        raise Refusal(f"The purpose is training or evaluation, not {str(normal['purpose'])[:60]!r}.")
+        raise Refusal(
+            _("The purpose is training or evaluation, not {purpose!r}.").format(purpose=str(normal["purpose"])[:60])
+        )
     if not isinstance(normal["include_simulated"], bool):
-        raise Refusal("include_simulated is true or false.")
-    _known("split", normal["splits"], Split.values)
-    _known("use case", normal["use_cases"], [*UseCase.values, ""])
-    _known("labeler group", normal["groups"], User.Group.values)
-    _known("origin", normal["origins"], {*Ranking.Origin.values, *Demonstration.Origin.values})
-    _exist("batch", normal["batches"], Batch)
-    _exist("source", normal["sources"], Source)
+        raise Refusal(_("include_simulated is true or false."))
+    _known(_("split"), normal["splits"], Split.values)
+    _known(_("use case"), normal["use_cases"], [*UseCase.values, ""])
+    _known(_("labeler group"), normal["groups"], User.Group.values)
+    _known(_("origin"), normal["origins"], {*Ranking.Origin.values, *Demonstration.Origin.values})
+    _exist(_("batch"), normal["batches"], Batch)
+    _exist(_("source"), normal["sources"], Source)
     if normal["purpose"] == TRAINING and User.Group.HELD_OUT in normal["groups"]:
         raise Refusal(
-            "Held-out labelers never enter a training export: their answers measure models. Take the group out, or ask "
-            "for the purpose evaluation."
+            _(
+                "Held-out labelers never enter a training export: their answers measure models. Take the "
+                "group out, or ask for the purpose evaluation."
+            )
         )
     if User.Group.SIMULATED in normal["groups"] and not normal["include_simulated"]:
-        raise Refusal("The group simulated is there only with include_simulated; ask for it, or take the group out.")
+        raise Refusal(_("The group simulated is there only with include_simulated; ask for it, or take the group out."))
     if kind == Dataset.Kind.PROMPTS:
         for name in ("groups", "origins"):
             if normal[name]:
-                raise Refusal(f"Prompts have no {name}: nobody has answered them yet. Leave {name} out.")
+                raise Refusal(
+                    _("Prompts have no {name}: nobody has answered them yet. Leave {name} out.").format(name=name)
+                )
         if normal["purpose"] != TRAINING:
-            raise Refusal("Prompts are exported for training alone; leave the purpose out.")
+            raise Refusal(_("Prompts are exported for training alone; leave the purpose out."))
     return normal
 
 
 def _names(name: str, value: Any) -> list[str]:
     value = [] if value is None else value
     if not isinstance(value, list | tuple) or not all(isinstance(entry, str) for entry in value):
-        raise Refusal(f"{name} must be a list of texts.")
+        raise Refusal(_("{name} must be a list of texts.").format(name=name))
     if len(value) > MOST_ENTRIES:
-        raise Refusal(f"{name} lists {len(value)} entries; at most {MOST_ENTRIES} can be asked for.")
+        raise Refusal(
+            _("{name} lists {count} entries; at most {most} can be asked for.").format(
+                name=name, count=len(value), most=MOST_ENTRIES
+            )
+        )
     return sorted({check_text(entry, where=name) for entry in value})
 
 
@@ -78,18 +96,26 @@ def _until(value: Any) -> str | None:
         return None
     time = value if isinstance(value, datetime) else read_time(value, name="until")
     if time.tzinfo is None:
-        raise Refusal("until must be a time with an offset.")
+        raise Refusal(_("until must be a time with an offset."))
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _known(what: str, asked: list[str], known: Any) -> None:
     if unknown := [entry for entry in asked if entry not in known]:
         listed = ", ".join(sorted(entry for entry in known if entry))
-        raise Refusal(f"There is no {what} {unknown[0][:60]!r}; choose among {listed}.")
+        raise Refusal(
+            _("There is no {what} {unknown!r}; choose among {listed}.").format(
+                what=what, unknown=unknown[0][:60], listed=listed
+            )
+        )
 
 
 def _exist(what: str, names: list[str], model: type[Batch] | type[Source]) -> None:
     """A name with a typing error would else make an empty data set without a word."""
     missing = set(names) - set(model.objects.filter(name__in=names).values_list("name", flat=True))
     if missing:
-        raise NotFound(f"There is no {what} called {sorted(missing)[0][:100]}; look at its list for the right name.")
+        raise NotFound(
+            _("There is no {what} called {missing}; look at its list for the right name.").format(
+                what=what, missing=sorted(missing)[0][:100]
+            )
+        )

@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.background import services as background
@@ -84,9 +85,9 @@ def complete_dataset(*, dataset: Dataset, beat: Beat) -> Dataset:
 
 
 def check_name(name: str) -> None:
-    check_text(name, where="the name")
+    check_text(name, where=_("the name"))
     if len(name) > 100:
-        raise Refusal(f"The name has {len(name)} characters; at most 100 fit.")
+        raise Refusal(_("The name has {count} characters; at most 100 fit.").format(count=len(name)))
 
 
 def _make(dataset: Dataset, beat: Beat) -> Dataset:
@@ -166,8 +167,10 @@ def _put_in_place(staging: Path, folder: Path) -> Path:
             raise
         if problems := verify(folder):
             raise Refusal(
-                f"{folder} is damaged: {problems[0]}. Move that folder away and export again; the data are "
-                "still in the database."
+                _(
+                    "{folder} is damaged: {problems}. Move that folder away and export again; the data are still "
+                    "in the database."
+                ).format(folder=folder, problems=problems[0])
             ) from None
     return folder
 
@@ -224,7 +227,9 @@ def check_out(out: Path | str) -> Path:
     if path.is_dir() and not any(path.iterdir()):
         return path
     if path.exists() or path.is_symlink():
-        raise Refusal(f"{path} exists already; a data set never replaces another, choose a new folder.")
+        raise Refusal(
+            _("{path} exists already; a data set never replaces another, choose a new folder.").format(path=path)
+        )
     return path
 
 
@@ -241,13 +246,19 @@ def copy_out(*, dataset: Dataset, out: Path) -> None:
         problems = verify(partial)
         if problems:
             raise Refusal(
-                f"The data set in {folder} is damaged: {problems[0]}. Move that folder away and export again."
+                _("The data set in {folder} is damaged: {problems}. Move that folder away and export again.").format(
+                    folder=folder, problems=problems[0]
+                )
             )
         if out.is_dir():
             out.rmdir()
         partial.rename(out)
     except OSError as error:
-        raise Refusal(f"{out} cannot be written: {error.strerror or error}; choose another folder.") from None
+        raise Refusal(
+            _("{out} cannot be written: {strerror}; choose another folder.").format(
+                out=out, strerror=error.strerror or error
+            )
+        ) from None
     finally:
         remove_folder(partial)
 
@@ -255,10 +266,14 @@ def copy_out(*, dataset: Dataset, out: Path) -> None:
 def folder_of(dataset: Dataset) -> Path:
     """Where the files lie; Refusal where they are gone or not made yet."""
     if not dataset.content_hash:
-        raise Refusal("This data set is not complete yet; wait for its job.")
+        raise Refusal(_("This data set is not complete yet; wait for its job."))
     folder = Path(dataset.folder)
     if not folder.is_dir():
-        raise NotFound(f"The files of this data set are no longer in {folder}; the same export makes them again.")
+        raise NotFound(
+            _("The files of this data set are no longer in {folder}; the same export makes them again.").format(
+                folder=folder
+            )
+        )
     return folder
 
 
@@ -266,10 +281,12 @@ def file_of(dataset: Dataset, name: str) -> Path:
     """The path of one of the data set's files; NotFound for any name that its manifest does not list."""
     names = {entry["path"] for entry in dataset.manifest.get("files", [])} | {"manifest.json"}
     if name not in names:
-        raise NotFound("This data set has no file of that name.")
+        raise NotFound(_("This data set has no file of that name."))
     path = folder_of(dataset) / name
     if not path.is_file():
-        raise NotFound(f"{name} is missing in the data set's folder; the same export makes it again.")
+        raise NotFound(
+            _("{name} is missing in the data set's folder; the same export makes it again.").format(name=name)
+        )
     return path
 
 
@@ -278,7 +295,11 @@ def check_folder(folder: Path | str) -> list[str]:
     try:
         return verify(Path(folder))
     except (FormatError, KeyError, TypeError, OSError) as error:
-        raise Refusal(str(error) if isinstance(error, FormatError) else f"{folder} cannot be read: {error!r}") from None
+        raise Refusal(
+            str(error)
+            if isinstance(error, FormatError)
+            else _("{folder} cannot be read: {error!r}").format(folder=folder, error=error)
+        ) from None
 
 
 def remove_folder(folder: Path) -> None:
@@ -312,5 +333,5 @@ def get_dataset(dataset_id: uuid.UUID | str) -> Dataset:
     except ValueError:
         found = None
     if found is None:
-        raise NotFound("There is no data set with this id.")
+        raise NotFound(_("There is no data set with this id."))
     return found

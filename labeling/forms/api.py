@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -19,7 +20,7 @@ OBJECT = OpenApiTypes.OBJECT
 
 def for_admins(user: User) -> User:
     if user.role != User.Role.ADMIN:
-        raise NotAllowed(f"Forms are made and changed by admins; you are signed in as {user.role}.")
+        raise NotAllowed(_("Forms are made and changed by admins; you are signed in as {role}.").format(role=user.role))
     return user
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from labeling.forms.definition import FIELDS, LOWEST_RATING, MOST_FIELDS, NAME, RATING
 
-PARTS = {"completion": "of each completion", "prompt": "of the prompt"}
-KINDS = {"scale": "Scale", "flag": "Flag", "choice": "Choice", "text": "Text"}
+PARTS = {"completion": _("of each completion"), "prompt": _("of the prompt")}
+KINDS = {"scale": _("Scale"), "flag": _("Flag"), "choice": _("Choice"), "text": _("Text")}
 TEXTS = ("name", "label", "key", "low", "high", "low_label", "high_label", "options", "max_characters")
 STEP = re.compile(r"(add|up|down|remove)-(completion|prompt)-(scale|flag|choice|text|\d{1,2})")
 
@@ -159,7 +161,8 @@ def where_on_page(sentence: str) -> str:
     return re.sub(
         r"\b(completion|prompt)\[(\d+)\](?:\.(\w+))?",
         lambda found: (
-            f"Field {int(found[2]) + 1} {PARTS[found[1]]}" + (f", {found[3].replace('_', ' ')}," if found[3] else "")
+            gettext("Field {number} {part}").format(number=int(found[2]) + 1, part=PARTS[found[1]])
+            + (f", {found[3].replace('_', ' ')}," if found[3] else "")
         ),
         sentence,
     )

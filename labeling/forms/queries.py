@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from django.db.models import Count, Max, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.forms.built_in import BUILT_IN, DEFAULT
 from labeling.forms.definition import read_definition
@@ -34,7 +35,7 @@ def form_named(name: str) -> Form:
     form = Form.objects.filter(name=name).first()
     if form is None:
         known = ", ".join(Form.objects.filter(archived=False).order_by("name").values_list("name", flat=True))
-        raise NotFound(f"There is no form called {name[:40]}; choose among {known}.")
+        raise NotFound(_("There is no form called {name}; choose among {known}.").format(name=name[:40], known=known))
     return form
 
 
@@ -51,7 +52,7 @@ def get_version(form: Form, number: int | str) -> FormVersion:
     if number.isascii() and number.isdigit() and len(number) < 10:
         found = form.versions.select_related("form", "created_by").filter(number=int(number)).first()
     if found is None:
-        raise NotFound(f"{form.name} has no version {number[:20]}.")
+        raise NotFound(_("{form} has no version {number}.").format(form=form.name, number=number[:20]))
     return found
 
 

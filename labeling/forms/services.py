@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.forms.built_in import BUILT_IN
@@ -33,12 +34,14 @@ def create_form(*, name: str, title: str, definition: Any, actor: User | None) -
     name is taken."""
     # "new" is the address of the page that makes one.
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name == "new":
-        raise Refusal("The name of a form is small letters, digits and _, beginning with a letter, at most 40.")
+        raise Refusal(_("The name of a form is small letters, digits and _, beginning with a letter, at most 40."))
     check_title(title)
     read = read_definition(definition)
     form, created = Form.objects.get_or_create(name=name, defaults={"title": title.strip()})
     if not created:
-        raise Conflict(f"There is a form called {name} already; change that one, or choose another name.")
+        raise Conflict(
+            _("There is a form called {name} already; change that one, or choose another name.").format(name=name)
+        )
     version = FormVersion.objects.create(form=form, number=1, definition=read, created_by=actor)
     record(actor=actor, action="form.created", subject=form, number=1)
     return version
@@ -55,12 +58,17 @@ def publish_version(*, form: Form, title: str, definition: Any, based_on: int, a
     form = Form.objects.select_for_update(no_key=True).get(pk=form.pk)
     newest = form.versions.latest("number")
     if newest.number != based_on:
-        raise Conflict(f"Version {newest.number} was published while you worked on {based_on}; look at that one first.")
+        raise Conflict(
+            _("Version {number} was published while you worked on {based_on}; look at that one first.").format(
+                number=newest.number, based_on=based_on
+            )
+        )
     if read["order"] != newest.definition["order"]:
         # Batches of the form have as many completions a task as this order can take.
         raise Refusal(
-            f"All versions of a form ask for the same order, here {newest.definition['order']}; make a new form for "
-            f"{read['order']}."
+            _("All versions of a form ask for the same order, here {definition}; make a new form for {read}.").format(
+                definition=newest.definition["order"], read=read["order"]
+            )
         )
     if form.title != title.strip():
         Form.objects.filter(pk=form.pk).update(title=title.strip())
@@ -81,7 +89,11 @@ def archive_form(*, form: Form, archived: bool, actor: User | None) -> None:
 
 def check_title(title: Any) -> None:
     if not isinstance(title, str) or not title.strip():
-        raise Refusal("Give the form a title; people choose it by that.")
+        raise Refusal(_("Give the form a title; people choose it by that."))
     if len(title) > TITLE_CHARACTERS:
-        raise Refusal(f"The title has {len(title)} characters; at most {TITLE_CHARACTERS} fit.")
-    check_text(title, where="the title")
+        raise Refusal(
+            _("The title has {count} characters; at most {title_characters} fit.").format(
+                count=len(title), title_characters=TITLE_CHARACTERS
+            )
+        )
+    check_text(title, where=_("the title"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from labeling.forms import queries, services
@@ -26,7 +28,15 @@ from labeling.people.access import ADMINS, STAFF, only
 from labeling.refusals import Refusal
 
 ORDER_WORDS = dict(
-    zip(ORDERS, ("ranks, with ties", "a pair, on nine points", "no order: each is judged alone"), strict=True)
+    zip(
+        ORDERS,
+        (
+            gettext_lazy("ranks, with ties"),
+            gettext_lazy("a pair, on nine points"),
+            gettext_lazy("no order: each is judged alone"),
+        ),
+        strict=True,
+    )
 )
 
 
@@ -75,7 +85,7 @@ def new(request: HttpRequest) -> HttpResponse:
         made = services.create_form(**given, definition=definition_in(draft), actor=request.user)
     except Refusal as refusal:
         return edit(request, draft, given=given, refusal=refusal)
-    messages.success(request, "Published. Choose it when you make a batch.")
+    messages.success(request, _("Published. Choose it when you make a batch."))
     return redirect("form", made.form.name)
 
 
@@ -103,9 +113,13 @@ def change(request: HttpRequest, name: str) -> HttpResponse:
     except Refusal as refusal:
         return edit(request, draft, newest=newest, given=given, based_on=based_on, refusal=refusal)
     if made.pk == newest.pk:
-        messages.info(request, f"It asks what version {made.number} asks; there is no new version.")
+        messages.info(
+            request, _("It asks what version {number} asks; there is no new version.").format(number=made.number)
+        )
     else:
-        messages.success(request, f"Published as version {made.number}. Tasks handed out from now on ask it.")
+        messages.success(
+            request, _("Published as version {number}. Tasks handed out from now on ask it.").format(number=made.number)
+        )
     return redirect("form", found.name)
 
 
@@ -127,7 +141,7 @@ def edit(
             # Nothing is wrong with a field that was just added; say so only when the page is looked at or sent.
             problem = found if request.POST.get("do") == "preview" else None
     parts = [
-        {"name": part, "title": f"Asked {words}", "rows": list(enumerate(getattr(draft, part)))}
+        {"name": part, "title": _("Asked {part}").format(part=words), "rows": list(enumerate(getattr(draft, part)))}
         for part, words in PARTS.items()
     ]
     context = {

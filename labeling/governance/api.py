@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -71,9 +72,13 @@ class Prompts(APIView):
         many = "prompts" in body
         given = body["prompts"] if many else [body]
         if not isinstance(given, list):
-            raise Refusal(f"`prompts` must be a list of prompts, not {json_type(given)}.")
+            raise Refusal(_("`prompts` must be a list of prompts, not {given}.").format(given=json_type(given)))
         if not 1 <= len(given) <= AT_ONCE:
-            raise Refusal(f"Send 1 to {AT_ONCE} prompts in one request, not {len(given)}; import more as a file.")
+            raise Refusal(
+                _("Send 1 to {at_once} prompts in one request, not {count}; import more as a file.").format(
+                    at_once=AT_ONCE, count=len(given)
+                )
+            )
         if not many and isinstance(problem := read_prompt(body, source=DEFAULT_SOURCE), Problem):
             raise PromptRefused(problem)
         outcomes: list[services.Outcome] = []

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from labeling.intake.models import Prompt
 
@@ -31,8 +32,8 @@ class Decision(models.Model):
     """A person's word on a held prompt."""
 
     class Outcome(models.TextChoices):
-        RELEASE = "release"
-        DROP = "drop"
+        RELEASE = "release", _("Release")
+        DROP = "drop", _("Drop")
 
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="decisions")
     outcome = models.CharField(max_length=10, choices=Outcome)

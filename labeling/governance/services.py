@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit import services as audit
 from labeling.background import services as background
@@ -24,6 +25,7 @@ from labeling.intake.reading import Problem, count_rows, format_of, read_rows
 from labeling.intake.services import NewPrompt, read_prompt, split_of
 from labeling.refusals import Conflict, NotFound, Refusal
 from labeling.text import check_text
+from labeling.wording import in_words
 
 CHUNK = 500  # rows a transaction: what a kill can undo, and how long a source's row stays locked
 PROBLEMS_KEPT = 100
@@ -68,7 +70,7 @@ def import_prompts(
     """
     remaining = iter(rows)
     chunk = list(islice(remaining, CHUNK))  # before anything is written: the file may turn out to be none
-    imported = Import.objects.create(name=check_text(name, where="the name")[:200], created_by=created_by)
+    imported = Import.objects.create(name=check_text(name, where=_("the name"))[:200], created_by=created_by)
     while chunk:
         # Reading and scanning take most of the time and need no lock.
         read = [(line, read_prompt(row, source=source)) for line, row in chunk]
@@ -260,7 +262,7 @@ def summary_of(imported: Import) -> dict[str, Any]:
 def start_import(*, upload: UploadedFile, source: str, created_by) -> Job:
     """Keep an uploaded file under KWISE_HOME and queue the job that imports it. Refusal for an unknown kind of file."""
     format_of(upload.name or "")
-    check_text(source, where="the source")
+    check_text(source, where=_("the source"))
     folder = settings.KWISE_HOME / "uploads"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The name is ours: what the browser calls the file never becomes a path.
@@ -272,7 +274,11 @@ def start_import(*, upload: UploadedFile, source: str, created_by) -> Job:
         with transaction.atomic(durable=True):
             return background.enqueue(
                 kind="import_prompts",
-                arguments={"file": file.name, "name": check_text(upload.name, where="the file name"), "source": source},
+                arguments={
+                    "file": file.name,
+                    "name": check_text(upload.name, where=_("the file name")),
+                    "source": source,
+                },
                 created_by=created_by,
             )
     except BaseException:
@@ -287,7 +293,7 @@ def import_upload(*, job: Job) -> dict[str, Any]:
     """
     name, file = job.arguments["name"], settings.KWISE_HOME / "uploads" / job.arguments["file"]
     if not file.is_file():
-        raise Refusal(f"The uploaded file {name!r} is gone; upload it again.")
+        raise Refusal(_("The uploaded file {name!r} is gone; upload it again.").format(name=name))
     try:
         background.beat(job, done=0, total=count_rows(file, name=name), note=f"reading {name}")
         imported = import_prompts(
@@ -312,16 +318,18 @@ def decide_prompt(*, prompt_id: uuid.UUID, outcome: str, decided_by, reason: str
     Conflict where the prompt is in no state for it. Dropping keeps the prompt from every later batch and export.
     """
     if outcome not in Decision.Outcome.values:
-        raise Refusal(f"Choose {' or '.join(Decision.Outcome.values)}, not {outcome!r}.")
-    reason = check_text(reason, where="the reason").strip()
+        raise Refusal(
+            _("Choose {values}, not {outcome!r}.").format(values=" or ".join(Decision.Outcome.values), outcome=outcome)
+        )
+    reason = check_text(reason, where=_("the reason")).strip()
     if not 1 <= len(reason) <= 300:
-        raise Refusal("Say why in 1 to 300 characters; whoever looks at this prompt later will want to know.")
+        raise Refusal(_("Say why in 1 to 300 characters; whoever looks at this prompt later will want to know."))
     prompt = Prompt.objects.select_for_update().filter(pk=prompt_id).first()
     if prompt is None:
-        raise NotFound("There is no prompt with this id.")
+        raise NotFound(_("There is no prompt with this id."))
     release = outcome == Decision.Outcome.RELEASE
     if prompt.state == Prompt.State.DROPPED or (release and prompt.state != Prompt.State.HELD):
-        raise Conflict(f"This prompt is {prompt.state} already; nothing was changed.")
+        raise Conflict(_("This prompt is {state} already; nothing was changed.").format(state=in_words(prompt.state)))
     prompt.state = Prompt.State.ACCEPTED if release else Prompt.State.DROPPED
     prompt.save(update_fields=["state"])
     Decision.objects.create(prompt=prompt, outcome=outcome, reason=reason, decided_by=decided_by)

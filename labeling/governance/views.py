@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from labeling.governance import forms, queries, services
 from labeling.intake import queries as intake
 from labeling.people.access import STAFF, only
 from labeling.refusals import Refusal
+from labeling.wording import in_words
 
 
 @require_GET
@@ -70,14 +72,14 @@ def prompt_triage(request: HttpRequest) -> HttpResponse:
 def prompt_decide(request: HttpRequest, prompt_id) -> HttpResponse:
     form = forms.DecisionForm(request.POST)
     if not form.is_valid():
-        raise Refusal("Choose release or drop, and say why in 1 to 300 characters.")
+        raise Refusal(_("Choose release or drop, and say why in 1 to 300 characters."))
     decided = services.decide_prompt(
         prompt_id=prompt_id,
         outcome=form.cleaned_data["outcome"],
         reason=form.cleaned_data["reason"],
         decided_by=request.user,
     )
-    messages.success(request, f"The prompt is {decided.get_state_display().lower()}.")
+    messages.success(request, _("The prompt is {decided}.").format(decided=in_words(decided.state)))
     if form.cleaned_data["next"] == "prompt-triage":
         return redirect("prompt-triage")
     return redirect("prompt", prompt_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.guidelines.models import Guideline, GuidelineRead
 from labeling.paging import Page, keyset_page
@@ -19,7 +20,7 @@ def newest_guideline() -> Guideline | None:
 def get_guideline(number: int) -> Guideline:
     guideline = Guideline.objects.filter(number=number).first()
     if guideline is None:
-        raise NotFound("There are no guidelines with this number.")
+        raise NotFound(_("There are no guidelines with this number."))
     return guideline
 
 

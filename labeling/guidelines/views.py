@@ -84,6 +84,6 @@ def new(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, refusal.message)
         else:
-            messages.success(request, "Published. Every labeler reads it before their next task.")
+            messages.success(request, _("Published. Every labeler reads it before their next task."))
             return redirect("guideline-versions")
     return render(request, "guidelines/new.html", {"form": form}, status=400)

@@ -7,29 +7,30 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from labeling.people.models import Sensitive
 
 
 class Split(models.TextChoices):
-    TRAIN = "train"
-    VALID = "valid"
-    TEST = "test"
+    TRAIN = "train", _("Train")
+    VALID = "valid", _("Valid")
+    TEST = "test", _("Test")
 
 
 class UseCase(models.TextChoices):
     """The ten categories of InstructGPT's reward-model prompts (its Table 1)."""
 
-    GENERATION = "generation"
-    OPEN_QA = "open_qa", "open QA"
-    BRAINSTORMING = "brainstorming"
-    CHAT = "chat"
-    REWRITE = "rewrite"
-    SUMMARIZATION = "summarization"
-    CLASSIFICATION = "classification"
-    OTHER = "other"
-    CLOSED_QA = "closed_qa", "closed QA"
-    EXTRACT = "extract"
+    GENERATION = "generation", _("Generation")
+    OPEN_QA = "open_qa", _("open QA")
+    BRAINSTORMING = "brainstorming", _("Brainstorming")
+    CHAT = "chat", _("Chat")
+    REWRITE = "rewrite", _("Rewrite")
+    SUMMARIZATION = "summarization", _("Summarization")
+    CLASSIFICATION = "classification", _("Classification")
+    OTHER = "other", _("Other")
+    CLOSED_QA = "closed_qa", _("closed QA")
+    EXTRACT = "extract", _("Extract")
 
 
 class Source(models.Model):

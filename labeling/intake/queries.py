@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.intake.models import Import, Prompt, Source, Split, UseCase
 from labeling.paging import Page, keyset_page
@@ -21,7 +22,11 @@ def prompts_page(
     asked = {"state": state, "split": split, "use_case": use_case, "source": source}
     for name, value in asked.items():
         if value and FILTERS[name] and value not in FILTERS[name]:
-            raise Refusal(f"There is no {name} {value[:40]!r}; choose one of {', '.join(FILTERS[name])}.")
+            raise Refusal(
+                _("There is no {name} {value!r}; choose one of {filters}.").format(
+                    name=name, value=value[:40], filters=", ".join(FILTERS[name])
+                )
+            )
     columns = {"state": "state", "split": "source_user__split", "use_case": "use_case", "source": "source__name"}
     rows = Prompt.objects.select_related("source", "source_user").filter(
         **{columns[name]: value for name, value in asked.items() if value}
@@ -38,7 +43,7 @@ def held_page(*, after: str | None = None, size: int = 20) -> Page:
 def get_prompt(prompt_id: uuid.UUID) -> Prompt:
     found = Prompt.objects.select_related("source", "source_user", "imported_in").filter(pk=prompt_id).first()
     if found is None:
-        raise NotFound("There is no prompt with this id.")
+        raise NotFound(_("There is no prompt with this id."))
     return found
 
 

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import pyarrow
 import pyarrow.parquet
+from django.utils.translation import gettext as _
 
 from labeling.refusals import Refusal
 from labeling.text import BadText, parse_json
@@ -66,7 +67,10 @@ def format_of(name: str) -> str:
     if name.lower().endswith(".parquet"):
         return "parquet"
     raise UnknownFormat(
-        f"{name!r} is not a kind of file that prompts come in; give .jsonl, .csv, .tsv (each also as .gz) or .parquet."
+        _(
+            "{name!r} is not a kind of file that prompts come in; give .jsonl, .csv, .tsv (each also as "
+            ".gz) or .parquet."
+        ).format(name=name)
     )
 
 
@@ -76,7 +80,11 @@ def count_rows(path: Path, *, name: str = "") -> int:
         try:
             return pyarrow.parquet.read_metadata(path).num_rows
         except (pyarrow.ArrowException, OSError) as error:
-            raise Unreadable(f"{name or path.name} cannot be read: {str(error).splitlines()[0][:200]}") from None
+            raise Unreadable(
+                _("{name} cannot be read: {error}").format(
+                    name=name or path.name, error=str(error).splitlines()[0][:200]
+                )
+            ) from None
     try:
         with gzip.open(path, "rb") if (name or path.name).lower().endswith(".gz") else path.open("rb") as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b"")) + 1
@@ -128,7 +136,7 @@ def _read_jsonl(path: Path, zipped: bool) -> Iterator[tuple[int, Row]]:
 def _broken(path: Path, number: int, error: Exception) -> Iterator[tuple[int, Row]]:
     """A file that breaks off: what came before stays, and the break is named."""
     if number == 0:
-        raise Unreadable(f"{path.name} cannot be read: {error}") from None
+        raise Unreadable(_("{path} cannot be read: {error}").format(path=path.name, error=error)) from None
     yield number + 1, Problem("unreadable", f"the file breaks off after line {number}: {error}")
 
 
@@ -138,7 +146,7 @@ def _json_row(line: bytes) -> Row:
     except UnicodeDecodeError as error:
         return Problem("not_utf8", f"byte {error.start} of the line is not UTF-8")
     try:
-        row = parse_json(text, where="the line")
+        row = parse_json(text, where=_("the line"))
     except BadText as refusal:
         return Problem("bad_text", refusal.message)
     except Refusal as refusal:
@@ -184,11 +192,12 @@ def _csv_header(path: Path, reader: Iterator[list[str]]) -> list[str]:
     try:
         header = [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
-        raise Unreadable(f"{path.name} cannot be read as CSV: {error}") from None
+        raise Unreadable(_("{path} cannot be read as CSV: {error}").format(path=path.name, error=error)) from None
     if "prompt" not in header and "messages" not in header:
         raise Unreadable(
-            f"{path.name} has no column named prompt or messages in its first line; the columns Kwise reads are "
-            f"{', '.join(FIELDS)}."
+            _(
+                "{path} has no column named prompt or messages in its first line; the columns Kwise reads are {fields}."
+            ).format(path=path.name, fields=", ".join(FIELDS))
         )
     return header
 
@@ -222,7 +231,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
         with pyarrow.parquet.ParquetFile(path) as file:
             columns = [name for name in FIELDS if name in file.schema_arrow.names]
             if "prompt" not in columns and "messages" not in columns:
-                raise Unreadable(f"{path.name} has no column named prompt or messages.")
+                raise Unreadable(_("{path} has no column named prompt or messages.").format(path=path.name))
             for batch in file.iter_batches(batch_size=PARQUET_ROWS, columns=columns):
                 for index in range(batch.num_rows):
                     number += 1

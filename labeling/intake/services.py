@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from labeling.intake.models import Split, UseCase
 from labeling.intake.reading import Problem
@@ -60,7 +61,7 @@ def read_prompt(row: Any, *, source: str = "") -> NewPrompt | Problem:
 def _read_prompt(row: Any, source: str) -> NewPrompt:
     if not isinstance(row, dict):
         raise _Bad("not_an_object", "a prompt is a JSON object with `prompt` or `messages`")
-    check_json({name: row.get(name) for name in ("prompt", "messages")}, where="the row")
+    check_json({name: row.get(name) for name in ("prompt", "messages")}, where=_("the row"))
     messages = _read_messages(row)
     length = sum(len(message["content"]) for message in messages)
     if length > settings.PROMPT_MAX_CHARACTERS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 
 from labeling.api import json_type
 from labeling.forms.definition import BadAnswer
@@ -35,16 +36,24 @@ class Head:
 def read_head(answer: Any, *, fields: Collection[str]) -> Head:
     """The head of `answer`, which may have `fields` besides and nothing else. Raises BadAnswer."""
     if not isinstance(answer, dict):
-        raise BadAnswer(f"The answer must be a JSON object, not {json_type(answer)}.")
+        raise BadAnswer(_("The answer must be a JSON object, not {answer}.").format(answer=json_type(answer)))
     known = {"revision", "replaces", "reason", "active_seconds", *fields}
     for name in answer:
         if name not in known:
-            raise BadAnswer(f"The answer has no field {name[:80]!r}; it may have {', '.join(sorted(known))}.")
+            raise BadAnswer(
+                _("The answer has no field {name!r}; it may have {known}.").format(
+                    name=name[:80], known=", ".join(sorted(known))
+                )
+            )
     revision, replaces = answer.get("revision"), answer.get("replaces")
     if revision is not None:
         revision = whole_number(revision, where="`revision`", low=1, high=SMALLINT)
     if replaces is not None and not isinstance(replaces, str):
-        raise BadAnswer(f"`replaces` must be the id of the answer to correct, or null, not {json_type(replaces)}.")
+        raise BadAnswer(
+            _("`replaces` must be the id of the answer to correct, or null, not {replaces}.").format(
+                replaces=json_type(replaces)
+            )
+        )
     seconds = whole_number(answer.get("active_seconds", 0), where="`active_seconds`", low=0, high=INT)
     reason = read_reason(answer.get("reason") or "")
     return Head(revision=revision, replaces=replaces, active_seconds=seconds, reason=reason)
@@ -52,9 +61,17 @@ def read_head(answer: Any, *, fields: Collection[str]) -> Head:
 
 def read_reason(reason: Any) -> str:
     if not isinstance(reason, str):
-        raise BadAnswer(f"`reason` must be text that says why you correct your answer, not {json_type(reason)}.")
+        raise BadAnswer(
+            _("`reason` must be text that says why you correct your answer, not {reason}.").format(
+                reason=json_type(reason)
+            )
+        )
     if len(reason) > REASON_CHARACTERS:
-        raise BadAnswer(f"`reason` has {len(reason)} characters; at most {REASON_CHARACTERS} are kept. Shorten it.")
+        raise BadAnswer(
+            _("`reason` has {count} characters; at most {reason_characters} are kept. Shorten it.").format(
+                count=len(reason), reason_characters=REASON_CHARACTERS
+            )
+        )
     return reason.strip()
 
 
@@ -62,9 +79,17 @@ def whole_number(value: Any, *, where: str, low: int, high: int) -> int:
     """`value` itself, a whole number from `low` to `high`. A boolean is none, neither is 1.0. Raises BadAnswer."""
     if isinstance(value, bool) or not isinstance(value, int):
         got = json_type(value) if not isinstance(value, float) else "a fraction"
-        raise BadAnswer(f"{where} must be a whole number from {low} to {high}, not {got}.")
+        raise BadAnswer(
+            _("{where} must be a whole number from {low} to {high}, not {got}.").format(
+                where=where, low=low, high=high, got=got
+            )
+        )
     if not low <= value <= high:
-        raise BadAnswer(f"{where} is {value}; it must be from {low} to {high}.")
+        raise BadAnswer(
+            _("{where} is {value}; it must be from {low} to {high}.").format(
+                where=where, value=value, low=low, high=high
+            )
+        )
     return value
 
 
@@ -72,10 +97,14 @@ def check_key(key: Any) -> str:
     """The idempotency key itself. Raises BadAnswer where it is missing or could not be stored."""
     if not isinstance(key, str) or not key.strip():
         raise BadAnswer(
-            "Send the header Idempotency-Key: a value of your own for this answer, the same on every retry."
+            _("Send the header Idempotency-Key: a value of your own for this answer, the same on every retry.")
         )
     if len(key) > KEY_CHARACTERS or not (key.isascii() and key.isprintable()):
-        raise BadAnswer(f"The Idempotency-Key must be at most {KEY_CHARACTERS} printable ASCII characters.")
+        raise BadAnswer(
+            _("The Idempotency-Key must be at most {key_characters} printable ASCII characters.").format(
+                key_characters=KEY_CHARACTERS
+            )
+        )
     return key
 
 

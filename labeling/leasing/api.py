@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from labeling.api import IsLabeler, json_response, object_body
 from labeling.forms.queries import default_definition
+from labeling.forms.wording import form_in_language
 from labeling.leasing import queries, services
 from labeling.leasing.answers import REASON_CHARACTERS, check_key
 from labeling.leasing.kinds import KINDS, kind_of
@@ -179,8 +180,8 @@ def form_body(lease: Lease) -> dict | None:
         return None
     version = lease.form_version
     if version is None:
-        return {"id": None, "number": None, "definition": default_definition()}
-    return {"id": version.pk, "number": version.number, "definition": version.definition}
+        return {"id": None, "number": None, "definition": form_in_language(default_definition())}
+    return {"id": version.pk, "number": version.number, "definition": form_in_language(version.definition)}
 
 
 def words_body(lease: Lease) -> dict | None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import BooleanField, Count, ExpressionWrapper, Q, QuerySet, Sum
 from django.db.models.functions import Now, Trunc
+from django.utils.translation import gettext as _
 
 from labeling.leasing.models import Lease
 from labeling.leasing.services import HELD, NO_SUCH_TASK, loaded, tasks_ahead
@@ -44,7 +45,7 @@ def get_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
     try:
         return loaded(labeler).get(pk=uuid.UUID(str(lease_id)))
     except (ValueError, Lease.DoesNotExist):
-        raise NotFound(NO_SUCH_TASK) from None
+        raise NotFound(_(NO_SUCH_TASK)) from None
 
 
 KIND = """
@@ -61,7 +62,7 @@ def kind_of_task(*, lease_id: uuid.UUID | str, labeler: User) -> str:
     except ValueError:
         row = None
     if row is None:
-        raise NotFound(NO_SUCH_TASK)
+        raise NotFound(_(NO_SUCH_TASK))
     return row[0]
 
 

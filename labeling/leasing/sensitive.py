@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.intake.models import Prompt
@@ -23,10 +24,14 @@ def set_categories(*, prompt_id: uuid.UUID, categories: Collection[str], actor: 
     """
     unknown = set(categories) - set(Sensitive.values)
     if unknown:
-        raise Refusal(f"{sorted(unknown)[0][:40]!r} is no category; they are {', '.join(Sensitive.values)}.")
+        raise Refusal(
+            _("{unknown!r} is no category; they are {values}.").format(
+                unknown=sorted(unknown)[0][:40], values=", ".join(Sensitive.values)
+            )
+        )
     prompt = Prompt.objects.select_for_update(no_key=True).filter(pk=prompt_id).first()
     if prompt is None:
-        raise NotFound("There is no prompt with this id.")
+        raise NotFound(_("There is no prompt with this id."))
     now = sorted(set(categories))
     if prompt.categories != now:
         before, prompt.categories = prompt.categories, now

@@ -19,6 +19,8 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import NOT_PROVIDED, Case, Count, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from labeling.audit.services import record
 from labeling.forms.built_in import DEFAULT as DEFAULT_FORM
@@ -34,6 +36,7 @@ from labeling.rows import Prepared, first_row
 from labeling.sampling.choosing import K_OF_ORDER
 from labeling.sampling.models import Batch, BatchItem, CompletionMark
 from labeling.sampling.queries import waits_for_a_look
+from labeling.wording import in_words
 from training.formats import canonical_json
 
 # Order drawn for each labeler; nobody can guess or steer it.
@@ -54,7 +57,7 @@ FREED = {
 }
 
 
-NO_SUCH_TASK = "You hold no task with this id; take the next one from your queue."
+NO_SUCH_TASK = gettext_noop("You hold no task with this id; take the next one from your queue.")
 
 
 class LeaseExpired(Conflict):
@@ -157,14 +160,14 @@ def close_batch(*, batch: Batch, actor: User | None) -> None:
 def reopen_batch(*, batch: Batch, actor: User | None) -> None:
     """Offer the seats of `batch` again. Refusal for an imported one, which nobody serves."""
     if batch.imported:
-        raise Refusal("This batch was brought in with its rankings; its tasks are not handed out.")
+        raise Refusal(_("This batch was brought in with its rankings; its tasks are not handed out."))
     _change_batch(batch, actor, "batch.reopened", state=Batch.State.OPEN)
 
 
 @transaction.atomic(durable=True)
 def set_priority(*, batch: Batch, priority: int, actor: User | None) -> None:
     """Tasks of higher priority are handed out first, at once. Between -32768 and 32767."""
-    number = whole_number(priority, where="The priority", low=-(2**15), high=2**15 - 1)
+    number = whole_number(priority, where=_("The priority"), low=-(2**15), high=2**15 - 1)
     _change_batch(batch, actor, "batch.prioritised", priority=number)
 
 
@@ -246,9 +249,11 @@ def _lock_labeler(labeler: User) -> User:
     """The person, whose grants from here to the commit wait for each other: two tabs get one lease."""
     person = User.objects.select_for_update(no_key=True).get(pk=labeler.pk)
     if not person.is_active:
-        raise NotAllowed("This account is switched off; ask an admin of your team.")
+        raise NotAllowed(_("This account is switched off; ask an admin of your team."))
     if person.role not in (User.Role.LABELER, User.Role.RESEARCHER):
-        raise NotAllowed(f"Tasks are for labelers and researchers; you are signed in as {person.role}.")
+        raise NotAllowed(
+            _("Tasks are for labelers and researchers; you are signed in as {role}.").format(role=person.role)
+        )
     return person
 
 
@@ -594,9 +599,9 @@ def get_own(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
 
 def _checked(lease: Lease | None) -> Lease:
     if lease is None:
-        raise NotFound(NO_SUCH_TASK)
+        raise NotFound(_(NO_SUCH_TASK))
     if not lease.labeler.is_active:
-        raise NotAllowed("This account is switched off; ask an admin of your team.")
+        raise NotAllowed(_("This account is switched off; ask an admin of your team."))
     return lease
 
 
@@ -621,16 +626,20 @@ def renew_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
         _extend(lease)
     elif lease.state == Lease.State.AHEAD:
         if person.leases.filter(state=Lease.State.OPEN).exists():
-            raise Conflict("This task waits behind the one you have open; answer that one or give it back first.")
+            raise Conflict(_("This task waits behind the one you have open; answer that one or give it back first."))
         _begin(lease, check_gates(person))
     elif lease.state not in LEFT:
-        raise LeaseEnded(f"You have {lease.state} this task; there is no time to renew. Take the next one.")
+        raise LeaseEnded(
+            _("You have {state} this task; there is no time to renew. Take the next one.").format(
+                state=in_words(lease.state)
+            )
+        )
     # The gates too: a tab that was left open must not take a seat for somebody on a break.
     elif person.leases.filter(state=Lease.State.OPEN).exists() or not _sit_down_again(
         person, lease, Lease.State.OPEN, check_gates(person)
     ):
         raise LeaseExpired(
-            "The time for this task ran out and its place is gone. Your draft is saved, and you can still submit it."
+            _("The time for this task ran out and its place is gone. Your draft is saved, and you can still submit it.")
         )
     return lease
 
@@ -642,13 +651,13 @@ def save_draft(*, lease_id: uuid.UUID | str, labeler: User, draft: Any, version:
     Also after the time ran out. Saving is a sign of life and renews an open lease. Raises LeaseEnded after an answer.
     """
     if not isinstance(draft, dict):
-        raise Refusal("`draft` must be a JSON object with whatever the page needs to show your work again.")
+        raise Refusal(_("`draft` must be a JSON object with whatever the page needs to show your work again."))
     number = whole_number(version, where="`version`", low=1, high=2**63 - 1)
     if len(canonical_json(draft)) > DRAFT_BYTES:
-        raise Refusal(f"The draft is larger than {DRAFT_BYTES} bytes; shorten it.")
+        raise Refusal(_("The draft is larger than {draft_bytes} bytes; shorten it.").format(draft_bytes=DRAFT_BYTES))
     lease = lock_lease(lease_id=lease_id, labeler=labeler)
     if lease.state not in (*HELD, *LEFT):
-        raise LeaseEnded(f"You have {lease.state} this task; its draft is closed.")
+        raise LeaseEnded(_("You have {state} this task; its draft is closed.").format(state=in_words(lease.state)))
     newer = number > lease.draft_version
     if newer:
         Lease.objects.filter(pk=lease.pk).update(draft=draft, draft_version=number, draft_at=Now())
@@ -665,12 +674,16 @@ def save_draft(*, lease_id: uuid.UUID | str, labeler: User, draft: Any, version:
 def skip_lease(*, lease_id: uuid.UUID | str, labeler: User, reason: Any) -> Lease:
     """Free the seat and never offer this task to this labeler again. Skipping twice is skipping once."""
     if not isinstance(reason, str) or not reason.strip():
-        raise Refusal("Say in a few words why you skip this task; the team reads it.")
+        raise Refusal(_("Say in a few words why you skip this task; the team reads it."))
     if len(reason) > REASON_CHARACTERS:
-        raise Refusal(f"The reason has {len(reason)} characters; at most {REASON_CHARACTERS} are kept. Shorten it.")
+        raise Refusal(
+            _("The reason has {count} characters; at most {reason_characters} are kept. Shorten it.").format(
+                count=len(reason), reason_characters=REASON_CHARACTERS
+            )
+        )
     lease = lock_lease(lease_id=lease_id, labeler=labeler)
     if lease.state == Lease.State.SUBMITTED:
-        raise LeaseEnded("You have submitted this task already; correct your answer instead of skipping.")
+        raise LeaseEnded(_("You have submitted this task already; correct your answer instead of skipping."))
     if lease.state != Lease.State.SKIPPED:
         leave(lease, Lease.State.SKIPPED, skip_reason=reason)
     return lease
@@ -684,7 +697,9 @@ def return_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
     """
     lease = lock_lease(lease_id=lease_id, labeler=labeler)
     if lease.state in (Lease.State.SUBMITTED, Lease.State.SKIPPED):
-        raise LeaseEnded(f"You have {lease.state} this task already; there is nothing to give back.")
+        raise LeaseEnded(
+            _("You have {state} this task already; there is nothing to give back.").format(state=in_words(lease.state))
+        )
     if lease.state == Lease.State.OPEN and (ahead := _own(lease.labeler, Lease.State.AHEAD)):
         leave(ahead, Lease.State.RETURNED)
     if lease.state in HELD:
@@ -829,11 +844,13 @@ def settle_lease(*, lease: Lease, answers: QuerySet, idempotency_key: str, diges
             if answer.payload_sha256 == digest:
                 return Place(earlier=answer, fields={})
             raise Conflict(
-                "This Idempotency-Key was used for another answer to this task, which is stored. "
-                "To correct it, send a new key and name that answer in `replaces`."
+                _(
+                    "This Idempotency-Key was used for another answer to this task, which is stored. To correct "
+                    "it, send a new key and name that answer in `replaces`."
+                )
             )
     if lease.state == Lease.State.SKIPPED:
-        raise LeaseEnded("You skipped this task, and its place was given on; take the next one.")
+        raise LeaseEnded(_("You skipped this task, and its place was given on; take the next one."))
     latest = given[-1] if given else None
     _check_revision(latest, head)
     if latest is not None:
@@ -868,33 +885,43 @@ def _fields(lease: Lease, latest: Any, *, idempotency_key: str, digest: str, hea
 def _check_revision(latest: Any, head: Head) -> None:
     if latest is None:
         if head.replaces is not None:
-            raise Conflict("`replaces` names an answer, and this task has none of yours yet; leave it null.")
+            raise Conflict(_("`replaces` names an answer, and this task has none of yours yet; leave it null."))
         if head.revision not in (None, 1):
-            raise Conflict(f"`revision` is {head.revision}, and this is your first answer to this task; send 1.")
+            raise Conflict(
+                _("`revision` is {revision}, and this is your first answer to this task; send 1.").format(
+                    revision=head.revision
+                )
+            )
     elif head.replaces is None:
         raise AnsweredAlready(
-            "You have answered this task already. To correct your answer, name it in `replaces`.",
+            _("You have answered this task already. To correct your answer, name it in `replaces`."),
             answer=str(latest.pk),
             revision=latest.revision,
         )
     elif head.replaces != str(latest.pk):
         raise AnsweredAlready(
-            "`replaces` does not name your latest answer to this task; reload it and correct that one.",
+            _("`replaces` does not name your latest answer to this task; reload it and correct that one."),
             answer=str(latest.pk),
             revision=latest.revision,
         )
     elif head.revision not in (None, latest.revision + 1):
-        raise Conflict(f"`revision` is {head.revision}; this correction is number {latest.revision + 1}.")
+        raise Conflict(
+            _("`revision` is {revision}; this correction is number {number}.").format(
+                revision=head.revision, number=latest.revision + 1
+            )
+        )
 
 
 def _check_correction(lease: Lease, head: Head) -> None:
     hours = team_settings().correction_hours
     if not Lease.objects.filter(pk=lease.pk, ended_at__gt=Now() - timedelta(hours=hours)).exists():
         raise CorrectionClosed(
-            f"An answer can be corrected for {hours} hours, and this one is older. Ask an admin where it matters."
+            _(
+                "An answer can be corrected for {hours} hours, and this one is older. Ask an admin where it matters."
+            ).format(hours=hours)
         )
     if not head.reason:
-        raise BadAnswer("Say in `reason` why you correct your answer; a few words do.")
+        raise BadAnswer(_("Say in `reason` why you correct your answer; a few words do."))
 
 
 def _fill_seat(lease: Lease) -> bool:

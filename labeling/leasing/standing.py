@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.leasing.answers import REASON_CHARACTERS
@@ -34,9 +35,13 @@ def end_break(*, labeler: User) -> None:
 @transaction.atomic(durable=True)
 def pause_labeler(*, user_id: int, reason: str, actor: User) -> User:
     """No task for this person until `resume_labeler`. They read `reason`; what they hold goes back, drafts kept."""
-    reason = check_text(reason, where="the reason").strip()
+    reason = check_text(reason, where=_("the reason")).strip()
     if not 1 <= len(reason) <= REASON_CHARACTERS:
-        raise Refusal(f"Say why in 1 to {REASON_CHARACTERS} characters; the labeler reads it.")
+        raise Refusal(
+            _("Say why in 1 to {reason_characters} characters; the labeler reads it.").format(
+                reason_characters=REASON_CHARACTERS
+            )
+        )
     person = _locked(user_id)
     User.objects.filter(pk=person.pk).update(paused_at=Now(), pause_reason=reason)
     _give_back_all(person)

@@ -80,7 +80,7 @@ def take_next(request: HttpRequest) -> HttpResponse:
 def task(request: HttpRequest, lease_id: str) -> HttpResponse:
     lease = queries.get_lease(lease_id=lease_id, labeler=request.user)
     if lease.state == Lease.State.SKIPPED:
-        messages.info(request, "You skipped this task; it was given on.")
+        messages.info(request, _("You skipped this task; it was given on."))
         return redirect("work")
     return render(request, kind_of(lease).task_template, task_context(request, lease))
 
@@ -120,7 +120,7 @@ def submit(request: HttpRequest, lease_id: str) -> HttpResponse:
     except Refusal as refusal:
         context = task_context(request, lease) | {"draft": answer, "error": refusal.message, "idempotency_key": key}
         return render(request, kind.task_template, context, status=refusal.status)
-    messages.success(request, "Saved. Thank you.")
+    messages.success(request, _("Saved. Thank you."))
     return redirect("work-next")
 
 
@@ -136,7 +136,7 @@ def skip(request: HttpRequest, lease_id: str) -> HttpResponse:
 @only(*LABELERS)
 def give_back(request: HttpRequest, lease_id: str) -> HttpResponse:
     services.return_lease(lease_id=lease_id, labeler=request.user)
-    messages.info(request, "The task is given back, and your draft is kept.")
+    messages.info(request, _("The task is given back, and your draft is kept."))
     return redirect("work")
 
 
@@ -206,7 +206,7 @@ def prioritise_batch(request: HttpRequest, batch_id: int) -> HttpResponse:
 @only(*ADMINS)
 def person_pause(request: HttpRequest, user_id: int) -> HttpResponse:
     standing.pause_labeler(user_id=user_id, reason=request.POST.get("reason", ""), actor=request.user)
-    messages.success(request, "Paused: what they held is free for others, and they are told why.")
+    messages.success(request, _("Paused: what they held is free for others, and they are told why."))
     return redirect("person", user_id)
 
 
@@ -214,7 +214,7 @@ def person_pause(request: HttpRequest, user_id: int) -> HttpResponse:
 @only(*ADMINS)
 def person_resume(request: HttpRequest, user_id: int) -> HttpResponse:
     standing.resume_labeler(user_id=user_id, actor=request.user)
-    messages.success(request, "Tasks come again.")
+    messages.success(request, _("Tasks come again."))
     return redirect("person", user_id)
 
 
@@ -224,7 +224,7 @@ def repeat_batch(request: HttpRequest, batch_id: int) -> HttpResponse:
     name = request.POST.get("name", "").strip()
     count = form_number(request.POST, "count")
     if not isinstance(count, int | None):
-        raise Refusal("The number of prompts must be a whole number; leave it empty for all.")
+        raise Refusal(_("The number of prompts must be a whole number; leave it empty for all."))
     repeat = sampling.repeat_batch(batch=batch, name=name, count=count, actor=request.user)
     services.open_tasks(batch=repeat)
     return redirect("batch", repeat.pk)
@@ -235,5 +235,5 @@ def repeat_batch(request: HttpRequest, batch_id: int) -> HttpResponse:
 def prompt_categories(request: HttpRequest, prompt_id) -> HttpResponse:
     named = request.POST.getlist("categories")
     sensitive.set_categories(prompt_id=prompt_id, categories=named, actor=request.user)
-    messages.success(request, "Saved.")
+    messages.success(request, _("Saved."))
     return redirect("prompt", prompt_id)

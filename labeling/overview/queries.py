@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 
 from labeling.background.models import Job
 from labeling.blindness.queries import waiting_marks
@@ -28,7 +30,8 @@ class Stat:
 
     @property
     def figure(self) -> str:
-        return f"{LIMIT:,}+" if self.count > LIMIT else f"{self.count:,}"
+        shown = number_format(min(self.count, LIMIT), force_grouping=True)
+        return f"{shown}+" if self.count > LIMIT else shown
 
 
 @dataclass(frozen=True)
@@ -47,38 +50,38 @@ def bounded_count(rows: QuerySet) -> int:
 
 def stats() -> list[Stat]:
     return [
-        Stat("prompts", bounded_count(Prompt.objects.filter(state=Prompt.State.ACCEPTED)), "prompts"),
-        Stat("held for a look", bounded_count(Prompt.objects.filter(state=Prompt.State.HELD)), "prompt-triage"),
-        Stat("names of models to look at", bounded_count(waiting_marks()), "blindness"),
-        Stat("batches", bounded_count(Batch.objects.all()), "batches"),
+        Stat(_("prompts"), bounded_count(Prompt.objects.filter(state=Prompt.State.ACCEPTED)), "prompts"),
+        Stat(_("held for a look"), bounded_count(Prompt.objects.filter(state=Prompt.State.HELD)), "prompt-triage"),
+        Stat(_("names of models to look at"), bounded_count(waiting_marks()), "blindness"),
+        Stat(_("batches"), bounded_count(Batch.objects.all()), "batches"),
         Stat(
-            "places free",
+            _("places free"),
             bounded_count(Seat.objects.filter(state=Seat.State.FREE).exclude(batch__state="closed")),
             "batches",
         ),
-        Stat("being worked on", bounded_count(Lease.objects.filter(state=Lease.State.OPEN)), "batches"),
-        Stat("rankings", bounded_count(Ranking.objects.all()), "agreement"),
-        Stat("data sets", bounded_count(Dataset.objects.all()), "datasets"),
-        Stat("runs", bounded_count(Run.objects.all()), "runs"),
-        Stat("models", bounded_count(Checkpoint.objects.all()), "models"),
+        Stat(_("being worked on"), bounded_count(Lease.objects.filter(state=Lease.State.OPEN)), "batches"),
+        Stat(_("rankings"), bounded_count(Ranking.objects.all()), "agreement"),
+        Stat(_("data sets"), bounded_count(Dataset.objects.all()), "datasets"),
+        Stat(_("runs"), bounded_count(Run.objects.all()), "runs"),
+        Stat(_("models"), bounded_count(Checkpoint.objects.all()), "models"),
     ]
 
 
 def next_steps(*, for_admin: bool) -> list[Step]:
     """The loop in order, each step with a link; admins see inviting labelers among them."""
     people = User.objects.filter(role=User.Role.LABELER, is_active=True).exclude(group=User.Group.SIMULATED)
-    invite = [Step("Invite labelers", "invitations", people.exists())] if for_admin else []
+    invite = [Step(_("Invite labelers"), "invitations", people.exists())] if for_admin else []
     return [
-        Step("Bring prompts in", "prompt-import", Prompt.objects.exists()),
+        Step(_("Bring prompts in"), "prompt-import", Prompt.objects.exists()),
         *invite,
-        Step("Name an endpoint to sample from", "endpoints", Endpoint.objects.exists()),
-        Step("Make a batch: prompts with K completions each", "batch-new", Batch.objects.exists()),
-        Step("Have it ranked", "work", Ranking.objects.exists()),
-        Step("Freeze a data set", "dataset-new", Dataset.objects.exists()),
-        Step("Train", "run-new", Run.objects.exists()),
+        Step(_("Name an endpoint to sample from"), "endpoints", Endpoint.objects.exists()),
+        Step(_("Make a batch: prompts with K completions each"), "batch-new", Batch.objects.exists()),
+        Step(_("Have it ranked"), "work", Ranking.objects.exists()),
+        Step(_("Freeze a data set"), "dataset-new", Dataset.objects.exists()),
+        Step(_("Train"), "run-new", Run.objects.exists()),
         # A base model is served from the start; the loop closes with one that a run made.
         Step(
-            "Publish a model and sample the next round from it",
+            _("Publish a model and sample the next round from it"),
             "models",
             Checkpoint.objects.filter(run__isnull=False, published_at__isnull=False).exists(),
         ),

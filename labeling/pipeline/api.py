@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -81,13 +82,17 @@ class Runs(APIView):
         has a default."""
         body = object_body(request.data)
         if unknown := set(body) - FIELDS:
-            raise Refusal(f"Unknown field {sorted(unknown)[0][:60]!r}; a run has {', '.join(sorted(FIELDS))}.")
+            raise Refusal(
+                _("Unknown field {unknown!r}; a run has {fields}.").format(
+                    unknown=sorted(unknown)[0][:60], fields=", ".join(sorted(FIELDS))
+                )
+            )
         for name in ("algorithm", "dataset", "base"):
             if name not in body:
-                raise Refusal(f"`{name}` is missing.")
+                raise Refusal(_("`{name}` is missing.").format(name=name))
         for name in ("algorithm", "name", "preset"):
             if not isinstance(body.get(name, ""), str):
-                raise Refusal(f"`{name}` must be a string.")
+                raise Refusal(_("`{name}` must be a string.").format(name=name))
         given = {key: body[key] for key in ("name", "preset", "seed", "arguments") if body.get(key) is not None}
         run = services.start_run(
             algorithm=body["algorithm"],

@@ -8,6 +8,9 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
 # At least 3:1 against white and against the dark theme's surface.
 INK = "#7d8a85"
 LINES = ("#0f9a84", "#c96f12", "#6f7fd8", "#c4509a", "#5f9a2c")
@@ -60,8 +63,8 @@ def line_chart(title: str, lines: Mapping[str, Points], *, unit: str = "") -> Ch
                 marker="o" if len(points) < 12 else None,
                 markersize=4,
             )
-        axes.set_xlabel("step", color=INK)
-        axes.set_ylabel(unit, color=INK)
+        axes.set_xlabel(gettext("step"), color=INK)
+        axes.set_ylabel(str(unit), color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.tick_params(colors=INK)
         axes.grid(color=INK, alpha=0.25, linewidth=0.6)
@@ -72,7 +75,7 @@ def line_chart(title: str, lines: Mapping[str, Points], *, unit: str = "") -> Ch
         if len(drawn) > 1:
             axes.legend(frameon=False, labelcolor=INK, fontsize=9)
         out = io.BytesIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Title": title})
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Title": str(title)})
     source = "data:image/svg+xml;base64," + b64encode(out.getvalue()).decode()
     return Chart(title=title, source=source, description=describe(title, drawn))
 
@@ -80,30 +83,31 @@ def line_chart(title: str, lines: Mapping[str, Points], *, unit: str = "") -> Ch
 def describe(title: str, lines: Mapping[str, Points]) -> str:
     """What a curve says, for whoever does not see it."""
     if not lines:
-        return f"{title}: nothing measured yet."
+        return gettext("{title}: nothing measured yet.").format(title=title)
     parts = []
     for name, points in lines.items():
         (first, start), (last, end) = points[0], points[-1]
-        parts.append(f"{name} from {start:.4g} at step {first:.0f} to {end:.4g} at step {last:.0f}")
+        words = gettext("{name} from {start:.4g} at step {first:.0f} to {end:.4g} at step {last:.0f}")
+        parts.append(words.format(name=name, start=start, first=first, end=end, last=last))
     return f"{title}: {'; '.join(parts)}."
 
 
 # Metrics that share a unit share a drawing; (title, metrics, unit) in the order of the page.
 GROUPS = {
-    "sft": [("Loss", ("loss", "valid_loss"), "nats per token"), ("Learning rate", ("lr",), "")],
+    "sft": [(_("Loss"), ("loss", "valid_loss"), _("nats per token")), (_("Learning rate"), ("lr",), "")],
     "rm": [
-        ("Accuracy", ("accuracy", "valid_accuracy"), "share of pairs"),
-        ("Loss", ("loss",), "nats per pair"),
-        ("Learning rate", ("lr",), ""),
+        (_("Accuracy"), ("accuracy", "valid_accuracy"), _("share of pairs")),
+        (_("Loss"), ("loss",), _("nats per pair")),
+        (_("Learning rate"), ("lr",), ""),
     ],
     "ppo": [
-        ("Reward", ("reward", "score"), "reward"),
-        ("KL from the starting policy", ("kl",), "nats per answer"),
-        ("Policy loss", ("loss_policy",), ""),
-        ("Value loss", ("loss_value",), ""),
-        ("Pretraining loss", ("loss_ptx",), "nats per token"),
-        ("Entropy", ("entropy",), "nats per token"),
-        ("Clipped ratios", ("clip_fraction",), "share of tokens"),
+        (_("Reward"), ("reward", _("score")), _("reward")),
+        (_("KL from the starting policy"), ("kl",), _("nats per answer")),
+        (_("Policy loss"), ("loss_policy",), ""),
+        (_("Value loss"), ("loss_value",), ""),
+        (_("Pretraining loss"), ("loss_ptx",), _("nats per token")),
+        (_("Entropy"), ("entropy",), _("nats per token")),
+        (_("Clipped ratios"), ("clip_fraction",), _("share of tokens")),
     ],
 }
 

@@ -6,6 +6,7 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from labeling.background.models import Job
 from labeling.exports.models import Dataset
@@ -54,8 +55,8 @@ class Run(models.Model):
 
     class Algorithm(models.TextChoices):
         SFT = "sft", "SFT"
-        RM = "rm", "reward model"
-        PPO = "ppo", "PPO / PPO-ptx"
+        RM = "rm", _("reward model")
+        PPO = "ppo", _("PPO / PPO-ptx")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100, unique=True)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from django.utils.translation import gettext as _
 
 from labeling.refusals import TryLater
 
@@ -44,8 +45,10 @@ def lock_folder(folder: Path, *, alive: Callable[[], None], patience: float = SA
             number = signal.SIGTERM if waited < patience else signal.SIGKILL
             if waited > patience + 10:
                 raise TryLater(
-                    f"Another trainer still writes to {folder} and could not be ended from this machine. End it there; "
-                    "this run goes on by itself afterwards."
+                    _(
+                        "Another trainer still writes to {folder} and could not be ended from this machine. End it "
+                        "there; this run goes on by itself afterwards."
+                    ).format(folder=folder)
                 )
             orphan = orphan_of(folder)
             if orphan is not None and number not in told:

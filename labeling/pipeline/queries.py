@@ -9,6 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.background.models import Job
 from labeling.exports.models import Dataset, DatasetRow
@@ -43,19 +44,19 @@ def checkpoints_page(*, after: str | None = None) -> Page:
 def get_run(reference: object) -> Run:
     """A run by its id or its name; NotFound where there is none."""
     runs = Run.objects.select_related("dataset", "base", "reward", "auxiliary", "job", "created_by", "checkpoint")
-    return _find(runs, reference, "run")
+    return _find(runs, reference, _("run"))
 
 
 def get_checkpoint(reference: object) -> Checkpoint:
     """A checkpoint by its id or its name; NotFound where there is none."""
-    return _find(Checkpoint.objects.select_related("run__dataset", "run__base", "endpoint"), reference, "model")
+    return _find(Checkpoint.objects.select_related("run__dataset", "run__base", "endpoint"), reference, _("model"))
 
 
 def get_dataset(reference: object) -> Dataset:
     """A data set by its id, its name, its content hash (or ten digits and more of it) or its folder."""
     text = str(reference)
     try:
-        return _find(Dataset.objects.all(), reference, "data set")
+        return _find(Dataset.objects.all(), reference, _("data set"))
     except NotFound:
         by_hash = Q(content_hash__startswith=text) if len(text) >= 10 else Q(pk=None)
         by_folder = Q(folder=str(Path(text).resolve())) if "/" in text else Q(pk=None)
@@ -67,14 +68,14 @@ def get_dataset(reference: object) -> Dataset:
 
 def _find(rows: QuerySet, reference: object, what: str):
     if not isinstance(reference, str | uuid.UUID):
-        raise Refusal(f"Name the {what} by its id or name, as a string.")
+        raise Refusal(_("Name the {what} by its id or name, as a string.").format(what=what))
     try:
         query = Q(pk=uuid.UUID(str(reference)))
     except ValueError:
         query = Q(name=str(reference))
     found = rows.filter(query).exclude(name="", pk__isnull=True).first() if str(reference) else None
     if found is None:
-        raise NotFound(f"There is no {what} {str(reference)[:80]!r}.")
+        raise NotFound(_("There is no {what} {reference!r}.").format(what=what, reference=str(reference)[:80]))
     return found
 
 

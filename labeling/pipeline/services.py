@@ -15,6 +15,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, close_old_connections, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.background import services as background
@@ -41,7 +42,9 @@ def check_name(name: str) -> str:
     """`name` when it can stand in a folder, a URL and a server's list of models; Refusal otherwise."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise Refusal(
-            f"The name {str(name)[:120]!r} will not do: up to 100 letters, digits, dots, dashes and underscores."
+            _("The name {name!r} will not do: up to 100 letters, digits, dots, dashes and underscores.").format(
+                name=str(name)[:120]
+            )
         )
     return name
 
@@ -50,7 +53,11 @@ def hash_weights(folder: Path) -> str:
     """SHA-256 over names and bytes of config.json and the safetensors files, as trainers write it to run.json."""
     weights = sorted(folder.glob("*.safetensors"))
     if not weights or not (folder / "config.json").is_file():
-        raise Refusal(f"{folder} is no model folder: it needs config.json and at least one .safetensors file.")
+        raise Refusal(
+            _("{folder} is no model folder: it needs config.json and at least one .safetensors file.").format(
+                folder=folder
+            )
+        )
     digest = hashlib.sha256()
     for path in [folder / "config.json", *weights]:
         digest.update(path.name.encode())
@@ -66,7 +73,7 @@ def register_base(*, folder: Path, name: str, created_by=None) -> Checkpoint:
     weights = hash_weights(folder)
     known = Checkpoint.objects.filter(name=name).first()
     if known is None and queries.name_is_taken(name):
-        raise Conflict(f"A run is called {name!r} already; choose another name.")
+        raise Conflict(_("A run is called {name!r} already; choose another name.").format(name=name))
     if known is None:
         with transaction.atomic(durable=True):
             known, created = Checkpoint.objects.get_or_create(
@@ -76,7 +83,11 @@ def register_base(*, folder: Path, name: str, created_by=None) -> Checkpoint:
             if created:
                 record(actor=created_by, action="model.registered", subject=known, folder=str(folder), sha256=weights)
     if (known.weights_sha256, known.run_id) != (weights, None):
-        raise Conflict(f"Another model is called {name!r} already, and a name is one model's for ever; choose another.")
+        raise Conflict(
+            _("Another model is called {name!r} already, and a name is one model's for ever; choose another.").format(
+                name=name
+            )
+        )
     return known
 
 
@@ -95,17 +106,23 @@ def start_run(
 ) -> Run:
     """A queued run. Refusal with a sentence where its parts do not fit together; nothing is read from disk here."""
     if algorithm not in queries.DATASET_FOR:
-        raise Refusal(f"There is no algorithm {str(algorithm)[:40]!r}; choose sft, rm or ppo.")
+        raise Refusal(
+            _("There is no algorithm {algorithm!r}; choose sft, rm or ppo.").format(algorithm=str(algorithm)[:40])
+        )
     check_inputs(algorithm=algorithm, dataset=dataset, base=base, reward=reward, auxiliary=auxiliary)
     if preset not in queries.presets():
-        raise Refusal(f"There is no preset {str(preset)[:60]!r}; choose one of {', '.join(queries.presets())}.")
+        raise Refusal(
+            _("There is no preset {preset!r}; choose one of {queries}.").format(
+                preset=str(preset)[:60], queries=", ".join(queries.presets())
+            )
+        )
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise Refusal("The seed must be a whole number from 0 to 4294967295.")
+        raise Refusal(_("The seed must be a whole number from 0 to 4294967295."))
     arguments = check_arguments({} if arguments is None else arguments)
     name = check_name(name or queries.suggest_name(algorithm))
     folder = Path(settings.RUNS_FOLDER).resolve() / name
     if queries.name_is_taken(name) or folder.exists():
-        raise Conflict(f"There is a run or a model called {name!r} already; choose another name.")
+        raise Conflict(_("There is a run or a model called {name!r} already; choose another name.").format(name=name))
     try:
         with transaction.atomic(durable=True):
             run = Run.objects.create(
@@ -131,7 +148,7 @@ def start_run(
             run.save(update_fields=["job"])
             record(actor=created_by, action="run.started", subject=run, dataset=dataset.content_hash, base=base.name)
     except IntegrityError:
-        raise Conflict(f"There is a run called {name!r} already; choose another name.") from None
+        raise Conflict(_("There is a run called {name!r} already; choose another name.").format(name=name)) from None
     return run
 
 
@@ -142,42 +159,56 @@ def check_inputs(
     label = Run.Algorithm(algorithm).label
     wanted = queries.DATASET_FOR[algorithm]
     if dataset.kind != wanted:
-        raise Refusal(f"{label} learns from {wanted}; {dataset} is a data set of {dataset.kind}. Choose another.")
+        raise Refusal(
+            _("{label} learns from {wanted}; {dataset} is a data set of {kind}. Choose another.").format(
+                label=label, wanted=wanted, dataset=dataset, kind=dataset.kind
+            )
+        )
     for one in (dataset, auxiliary):
         if one is None:
             continue
         if not one.content_hash:
-            raise Refusal(f"The data set {one} is not complete yet; wait until its export has ended.")
+            raise Refusal(
+                _("The data set {dataset} is not complete yet; wait until its export has ended.").format(dataset=one)
+            )
         if queries.has_held_out(one):
             raise Refusal(
-                f"The data set {one} has answers of held-out labelers, who never train a model. Choose another."
+                _(
+                    "The data set {dataset} has answers of held-out labelers, who never train a model. Choose another."
+                ).format(dataset=one)
             )
     if base.kind != Checkpoint.Kind.POLICY:
-        raise Refusal(f"{base} is a reward model; a run starts from a policy.")
+        raise Refusal(_("{base} is a reward model; a run starts from a policy.").format(base=base))
     if algorithm == Run.Algorithm.PPO and reward is None:
-        raise Refusal("PPO needs a reward model: train one from comparisons first, then choose it here.")
+        raise Refusal(_("PPO needs a reward model: train one from comparisons first, then choose it here."))
     if algorithm != Run.Algorithm.PPO and reward is not None:
-        raise Refusal(f"{label} takes no reward model; only PPO does.")
+        raise Refusal(_("{label} takes no reward model; only PPO does.").format(label=label))
     if reward is not None and reward.kind != Checkpoint.Kind.REWARD:
-        raise Refusal(f"{reward} is a policy, not a reward model; choose one that an RM run left.")
+        raise Refusal(
+            _("{reward} is a policy, not a reward model; choose one that an RM run left.").format(reward=reward)
+        )
     if auxiliary is not None and algorithm == Run.Algorithm.SFT:
-        raise Refusal("SFT takes no second data set.")
+        raise Refusal(_("SFT takes no second data set."))
     if auxiliary is not None and auxiliary.kind != Dataset.Kind.DEMONSTRATIONS:
-        raise Refusal(f"The second data set must hold demonstrations; {auxiliary} holds {auxiliary.kind}.")
+        raise Refusal(
+            _("The second data set must hold demonstrations; {auxiliary} holds {kind}.").format(
+                auxiliary=auxiliary, kind=auxiliary.kind
+            )
+        )
 
 
 def check_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     """Further arguments of the trainer by name; Refusal for one that could not be a flag. The trainer judges values."""
     if not isinstance(arguments, dict):
-        raise Refusal("The arguments must be an object: names of the trainer's arguments with their values.")
+        raise Refusal(_("The arguments must be an object: names of the trainer's arguments with their values."))
     check_json(arguments, where="arguments")
     for key, value in arguments.items():
         if not ARGUMENT.fullmatch(key):
-            raise Refusal(f"{key[:80]!r} is no argument of a trainer; names look like learning_rate.")
+            raise Refusal(_("{key!r} is no argument of a trainer; names look like learning_rate.").format(key=key[:80]))
         if key in OWN:
-            raise Refusal(f"The argument {key} is set by the run itself; leave it out.")
+            raise Refusal(_("The argument {key} is set by the run itself; leave it out.").format(key=key))
         if not isinstance(value, bool | int | float | str):
-            raise Refusal(f"The argument {key} must be a number, a text, or true or false.")
+            raise Refusal(_("The argument {key} must be a number, a text, or true or false.").format(key=key))
     return arguments
 
 
@@ -208,7 +239,11 @@ def execute_run(*, job: Job) -> dict:
         return {"run": str(run.pk), "checkpoint": str(done.pk)}
     for dataset in (run.dataset, run.auxiliary):
         if dataset is not None and (problems := formats.verify(Path(dataset.folder))):
-            raise Refusal(f"The data set in {dataset.folder} is damaged: {problems[0]}. Restore it from a backup.")
+            raise Refusal(
+                _("The data set in {folder} is damaged: {problems}. Restore it from a backup.").format(
+                    folder=dataset.folder, problems=problems[0]
+                )
+            )
     folder = Path(run.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with processes.lock_folder(folder, alive=lambda: background.beat(job, note="ending an earlier trainer")) as lock:
@@ -246,7 +281,7 @@ def judge_exit(code: int, *, folder: Path) -> None:
     if code == 0:
         return
     if code in (formats.STOPPED_EXIT, 130):
-        raise TryLater("The trainer was stopped from outside after saving; it goes on from its last checkpoint.")
+        raise TryLater(_("The trainer was stopped from outside after saving; it goes on from its last checkpoint."))
     if code < 0:
         raise RuntimeError(
             f"the trainer was killed by signal {-code}{' (often: out of memory)' if code == -9 else ''}; "
@@ -267,12 +302,18 @@ def register_result(*, run: Run) -> Checkpoint:
         used = parents.get(role, {}).get("sha256") if isinstance(parents.get(role), dict) else None
         if parent is not None and used not in (None, parent.weights_sha256):
             raise Refusal(
-                f"The weights in {parent.folder} are not those that were registered as {parent.name}; what was trained "
-                "from them cannot name its parent. Register the folder under a new name and train from that."
+                _(
+                    "The weights in {folder} are not those that were registered as {parent}; what was trained "
+                    "from them cannot name its parent. Register the folder under a new name and train from that."
+                ).format(folder=parent.folder, parent=parent.name)
             )
     read = described.get("dataset", {})
     if isinstance(read, dict) and read.get("content_hash") not in (None, run.dataset.content_hash):
-        raise Refusal(f"The trainer read another data set than {run.dataset}; its result is not registered.")
+        raise Refusal(
+            _("The trainer read another data set than {dataset}; its result is not registered.").format(
+                dataset=run.dataset
+            )
+        )
     weights = hash_weights(folder / "model")
     with transaction.atomic(durable=True):
         checkpoint, created = Checkpoint.objects.get_or_create(
@@ -305,7 +346,9 @@ def publish_checkpoint(*, checkpoint: Checkpoint, by=None) -> Job:
     """A queued job that loads the checkpoint on the model server and makes an endpoint of it. Twice asked: one job."""
     if checkpoint.kind != Checkpoint.Kind.POLICY:
         raise Refusal(
-            f"{checkpoint} is a reward model: it scores, and nothing can be sampled from it. Publish a policy."
+            _(
+                "{checkpoint} is a reward model: it scores, and nothing can be sampled from it. Publish a policy."
+            ).format(checkpoint=checkpoint)
         )
     with transaction.atomic(durable=True):
         job = background.enqueue(
@@ -330,9 +373,15 @@ def execute_publish(*, job: Job) -> dict:
             settings.MODEL_SERVER_URL, checkpoint.name, checkpoint.folder, api_key=os.environ.get(SERVER_KEY)
         )
     except ModelUnavailable as error:
-        raise TryLater(f"The model server at {settings.MODEL_SERVER_URL} does not answer: {error}") from None
+        raise TryLater(
+            _("The model server at {model_server_url} does not answer: {error}").format(
+                model_server_url=settings.MODEL_SERVER_URL, error=error
+            )
+        ) from None
     except ModelRefused as error:
-        raise Refusal(f"The model server did not take {checkpoint.name}: {error}") from None
+        raise Refusal(
+            _("The model server did not take {checkpoint}: {error}").format(checkpoint=checkpoint.name, error=error)
+        ) from None
     endpoint = name_endpoint(checkpoint=checkpoint, served_as=served)
     return {"endpoint": endpoint.pk, "name": endpoint.name}
 
@@ -380,5 +429,5 @@ def restart_run(*, run: Run, by=None) -> Run:
 
 def _job_of(run: Run) -> Job:
     if run.job is None:
-        raise Conflict("This run has no job: it was brought in from elsewhere.")
+        raise Conflict(_("This run has no job: it was brought in from elsewhere."))
     return run.job

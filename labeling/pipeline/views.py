@@ -7,6 +7,8 @@ from pathlib import Path
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from labeling.people.access import STAFF, only
@@ -17,9 +19,9 @@ from labeling.refusals import Refusal
 SAMPLES = 20  # newest sample texts on a run's page
 TABLE = 100  # rows of the table under the curves
 ALGORITHMS = (
-    ("sft", "SFT", "Fine-tune a policy on demonstrations."),
-    ("rm", "Reward model", "Learn from comparisons which answer people prefer."),
-    ("ppo", "PPO-ptx", "Optimise a policy against a reward model."),
+    ("sft", "SFT", gettext_lazy("Fine-tune a policy on demonstrations.")),
+    ("rm", gettext_lazy("Reward model"), gettext_lazy("Learn from comparisons which answer people prefer.")),
+    ("ppo", "PPO-ptx", gettext_lazy("Optimise a policy against a reward model.")),
 )
 
 
@@ -35,7 +37,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
 def run_new(request: HttpRequest) -> HttpResponse:
     algorithm = request.GET.get("algorithm", "sft")
     if algorithm not in queries.DATASET_FOR:
-        raise Refusal("Choose what to train: sft, rm or ppo.")
+        raise Refusal(_("Choose what to train: sft, rm or ppo."))
     initial = {"dataset": request.GET["dataset"]} if "dataset" in request.GET else {}
     form = forms.NewRunForm(request.POST or None, algorithm=algorithm, initial=initial)
     if request.method == "POST" and form.is_valid():
@@ -44,7 +46,7 @@ def run_new(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error(None, refusal.message)
         else:
-            messages.success(request, f"{run.name} is queued.")
+            messages.success(request, _("{run} is queued.").format(run=run.name))
             return redirect("run", run.pk)
     context = {
         "form": form,
@@ -92,7 +94,7 @@ def run_metrics(request: HttpRequest, run_id) -> HttpResponse:
 @only(*STAFF)
 def run_cancel(request: HttpRequest, run_id) -> HttpResponse:
     services.cancel_run(run=queries.get_run(run_id), by=request.user)
-    messages.success(request, "The run ends after saving a checkpoint; it can go on from there later.")
+    messages.success(request, _("The run ends after saving a checkpoint; it can go on from there later."))
     return redirect("run", run_id)
 
 
@@ -100,7 +102,7 @@ def run_cancel(request: HttpRequest, run_id) -> HttpResponse:
 @only(*STAFF)
 def run_restart(request: HttpRequest, run_id) -> HttpResponse:
     services.restart_run(run=queries.get_run(run_id), by=request.user)
-    messages.success(request, "The run goes on from its last checkpoint.")
+    messages.success(request, _("The run goes on from its last checkpoint."))
     return redirect("run", run_id)
 
 
@@ -129,7 +131,7 @@ def model_detail(request: HttpRequest, checkpoint_id) -> HttpResponse:
 @only(*STAFF)
 def model_publish(request: HttpRequest, checkpoint_id) -> HttpResponse:
     services.publish_checkpoint(checkpoint=queries.get_checkpoint(checkpoint_id), by=request.user)
-    messages.success(request, "Publishing has begun. Once it is served, the next batch can be sampled from it.")
+    messages.success(request, _("Publishing has begun. Once it is served, the next batch can be sampled from it."))
     return redirect("model", checkpoint_id)
 
 

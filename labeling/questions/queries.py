@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.paging import Page, keyset_page
 from labeling.people.access import STAFF
@@ -22,7 +23,7 @@ def get_question(*, question_id: uuid.UUID | str, reader: User) -> Question:
     except (ValueError, Question.DoesNotExist):
         question = None
     if question is None or (reader.role not in STAFF and question.labeler_id != reader.pk):
-        raise NotFound("There is no such question of yours.")
+        raise NotFound(_("There is no such question of yours."))
     return question
 
 

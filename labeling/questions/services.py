@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.leasing.services import lock_lease
@@ -26,9 +27,9 @@ def ask(*, lease_id: uuid.UUID | str, labeler: User, text: Any) -> Question:
 
     NotFound for another person's task.
     """
-    said = _read(text, where="the question")
+    said = _read(text, where=_("the question"))
     lease = lock_lease(lease_id=lease_id, labeler=labeler)
-    question, _ = Question.objects.get_or_create(lease=lease, defaults={"labeler": lease.labeler})
+    question, _made = Question.objects.get_or_create(lease=lease, defaults={"labeler": lease.labeler})
     return _say(question, lease.labeler, said)
 
 
@@ -38,7 +39,7 @@ def reply(*, question_id: uuid.UUID | str, author: User, text: Any) -> Question:
 
     NotFound for who is neither of them.
     """
-    said = _read(text, where="the answer")
+    said = _read(text, where=_("the answer"))
     get_question(question_id=question_id, reader=author)
     question = Question.objects.select_for_update(no_key=True).get(pk=question_id)
     return _say(question, author, said)
@@ -51,7 +52,7 @@ def _say(question: Question, author: User, text: str) -> Question:
     if last is not None and (last.author_id, last.text) == (author.pk, text):
         return question
     if said.count() >= MESSAGES:
-        raise TooMany(f"This thread has {MESSAGES} messages; talk to each other instead.")
+        raise TooMany(_("This thread has {messages} messages; talk to each other instead.").format(messages=MESSAGES))
     Message.objects.create(question=question, author=author, text=text)
     by_labeler = author.pk == question.labeler_id
     question.state = Question.State.OPEN if by_labeler else Question.State.ANSWERED
@@ -68,8 +69,8 @@ def mark_seen(*, question: Question) -> None:
 def share(*, question_id: uuid.UUID | str, question_text: Any, answer_text: Any, actor: User) -> Question:
     """All labelers may read these two texts from now on, and nothing else of the thread: no name, no task."""
     question = get_question(question_id=question_id, reader=actor)
-    question.shared_question = _read(question_text, where="the question")
-    question.shared_answer = _read(answer_text, where="the answer")
+    question.shared_question = _read(question_text, where=_("the question"))
+    question.shared_answer = _read(answer_text, where=_("the answer"))
     question.shared_at = Now()
     question.save(update_fields=["shared_question", "shared_answer", "shared_at"])
     record(actor=actor, action="question.shared", subject=question)
@@ -85,8 +86,12 @@ def unshare(*, question_id: uuid.UUID | str, actor: User) -> None:
 
 def _read(text: Any, *, where: str) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise Refusal(f"Write {where} in `text`; it is empty.")
+        raise Refusal(_("Write {where} in `text`; it is empty.").format(where=where))
     text = check_text(text, where=where).replace("\r\n", "\n").strip()
     if len(text) > TEXT_CHARACTERS:
-        raise Refusal(f"It has {len(text)} characters; at most {TEXT_CHARACTERS} are kept. Shorten {where}.")
+        raise Refusal(
+            _("It has {count} characters; at most {text_characters} are kept. Shorten {where}.").format(
+                count=len(text), text_characters=TEXT_CHARACTERS, where=where
+            )
+        )
     return text

@@ -78,7 +78,7 @@ def share(request: HttpRequest, question_id) -> HttpResponse:
         answer_text=request.POST.get("answer"),
         actor=request.user,
     )
-    messages.success(request, "All labelers can read it now.")
+    messages.success(request, _("All labelers can read it now."))
     return redirect("question", question_id)
 
 
@@ -86,5 +86,5 @@ def share(request: HttpRequest, question_id) -> HttpResponse:
 @only(*STAFF)
 def unshare(request: HttpRequest, question_id) -> HttpResponse:
     services.unshare(question_id=question_id, actor=request.user)
-    messages.success(request, "It is between the two of you again.")
+    messages.success(request, _("It is between the two of you again."))
     return redirect("question", question_id)

@@ -20,6 +20,7 @@ from typing import Any
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.intake.models import Prompt
@@ -88,10 +89,14 @@ def import_rankings(
     labelers called import:SOURCE:ID of the labeler group `group`. Prompts go through the same gate as all others; each
     group counts as a source user of its own. Raises Conflict where `name` is a batch that was not imported.
     """
-    check_name(name, what="A batch")
-    check_name(source, what="A source")
+    check_name(name, what=_("A batch"))
+    check_name(source, what=_("A source"))
     if group not in GROUPS:
-        raise Refusal(f"Imported rankings belong to the labeler group {', '.join(GROUPS)}, not to {group!r}.")
+        raise Refusal(
+            _("Imported rankings belong to the labeler group {groups}, not to {group!r}.").format(
+                groups=", ".join(GROUPS), group=group
+            )
+        )
     result, remaining = ImportedRankings(batch=name), iter(rows)
     chunk = list(islice(remaining, CHUNK))  # before anything is written: the file may turn out to be none
     batch = _imported_batch(name, created_by)
@@ -116,7 +121,9 @@ def _imported_batch(name: str, created_by: User | None) -> Batch:
             defaults={"imported": True, "state": Batch.State.CLOSED, "groups": [], "created_by": created_by},
         )
     if not batch.imported:
-        raise Conflict(f"The batch {name} is one of Kwise's own; give the imported one another name.")
+        raise Conflict(
+            _("The batch {name} is one of Kwise's own; give the imported one another name.").format(name=name)
+        )
     return batch
 
 

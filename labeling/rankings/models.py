@@ -6,6 +6,7 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from labeling.forms.models import FormVersion
 from labeling.leasing.models import Lease, Task
@@ -16,9 +17,9 @@ class Ranking(models.Model):
     """One acknowledged answer. A correction is another row that names the one it replaces."""
 
     class Origin(models.TextChoices):
-        WORKBENCH = "workbench"
-        IMPORT = "import"
-        SIMULATED = "simulated"
+        WORKBENCH = "workbench", _("Workbench")
+        IMPORT = "import", _("Import")
+        SIMULATED = "simulated", _("Simulated")
 
     class Outcome(models.TextChoices):
         RANKED = "ranked"

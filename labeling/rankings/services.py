@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.api import json_type
 from labeling.forms.definition import RATING, read_flags, read_values
@@ -66,7 +67,7 @@ def submit_ranking(
     key = check_key(idempotency_key)
     lease = get_own(lease_id=lease_id, labeler=labeler)
     if lease.task.kind != Batch.Kind.RANKING:
-        raise Refusal("This task asks for a written answer, not for a ranking; send `text`.")
+        raise Refusal(_("This task asks for a written answer, not for a ranking; send `text`."))
     # What is shown and asked never changes, so that an answer can be read before anything is locked.
     read = read_answer(answer, shown=lease.order_shown, form=form_of(lease))
     fields = first_answer(lease, idempotency_key=key, digest=read.digest(), head=read.head)
@@ -135,7 +136,7 @@ def read_answer(answer: Any, *, shown: list[str], form: dict) -> Answer:
     head = read_head(answer, fields=FIELDS)
     outcome = answer.get("outcome", Ranking.Outcome.RANKED)
     if outcome not in Ranking.Outcome.values:
-        raise BadAnswer(f"`outcome` must be one of {', '.join(Ranking.Outcome.values)}.")
+        raise BadAnswer(_("`outcome` must be one of {values}.").format(values=", ".join(Ranking.Outcome.values)))
     ranked = outcome == Ranking.Outcome.RANKED
     verdicts = _read_verdicts(answer.get("completions"), shown=shown, form=form, complete=ranked)
     strength = _read_strength(answer.get("strength"), form=form, ranked=ranked)
@@ -146,7 +147,7 @@ def read_answer(answer: Any, *, shown: list[str], form: dict) -> Answer:
         _check_ranks(verdicts, form=form, outcome=outcome)
     by_ratings = answer.get("by_ratings", False)
     if not isinstance(by_ratings, bool):
-        raise BadAnswer("`by_ratings` must be true or false: whether the order was made from the ratings.")
+        raise BadAnswer(_("`by_ratings` must be true or false: whether the order was made from the ratings."))
     return Answer(
         head=head,
         outcome=outcome,
@@ -161,26 +162,40 @@ def read_answer(answer: Any, *, shown: list[str], form: dict) -> Answer:
 
 def _read_note(note: Any) -> str:
     if not isinstance(note, str):
-        raise BadAnswer(f"`note` must be text, not {json_type(note)}.")
+        raise BadAnswer(_("`note` must be text, not {note}.").format(note=json_type(note)))
     if len(note) > NOTE_CHARACTERS:
-        raise BadAnswer(f"`note` has {len(note)} characters; at most {NOTE_CHARACTERS} are kept. Shorten it.")
+        raise BadAnswer(
+            _("`note` has {count} characters; at most {note_characters} are kept. Shorten it.").format(
+                count=len(note), note_characters=NOTE_CHARACTERS
+            )
+        )
     return note
 
 
 def _read_verdicts(given: Any, *, shown: list[str], form: dict, complete: bool) -> list[Verdict]:
     """One verdict a completion, in the order shown. What is not ranked may leave completions out."""
     if not isinstance(given, list):
-        raise BadAnswer(f"`completions` must be a list with an entry for each completion, not {json_type(given)}.")
+        raise BadAnswer(
+            _("`completions` must be a list with an entry for each completion, not {given}.").format(
+                given=json_type(given)
+            )
+        )
     verdicts: dict[str, Verdict] = {}
     for index, entry in enumerate(given[: len(shown) + 1]):
         verdict = _read_verdict(entry, where=f"completions[{index}]", shown=shown, form=form, complete=complete)
         if verdict.id in verdicts:
-            raise BadAnswer(f"completions[{index}] names {verdict.id} a second time; answer once for each completion.")
+            raise BadAnswer(
+                _("completions[{index}] names {verdict} a second time; answer once for each completion.").format(
+                    index=index, verdict=verdict.id
+                )
+            )
         verdicts[verdict.id] = verdict
     missing = [shown_id for shown_id in shown if shown_id not in verdicts]
     if missing and complete:
         raise BadAnswer(
-            f"{len(missing)} of {len(shown)} completions are missing: {', '.join(missing)}. Answer for all of them."
+            _("{count} of {total} completions are missing: {missing}. Answer for all of them.").format(
+                count=len(missing), total=len(shown), missing=", ".join(missing)
+            )
         )
     empty = {"rank": None, "rating": None, "flags": [], "values": {}}
     return [verdicts.get(shown_id) or Verdict(id=shown_id, **empty) for shown_id in shown]
@@ -188,21 +203,39 @@ def _read_verdicts(given: Any, *, shown: list[str], form: dict, complete: bool) 
 
 def _read_verdict(entry: Any, *, where: str, shown: list[str], form: dict, complete: bool) -> Verdict:
     if not isinstance(entry, dict):
-        raise BadAnswer(f"{where} must be an object with id, rank and rating, not {json_type(entry)}.")
+        raise BadAnswer(
+            _("{where} must be an object with id, rank and rating, not {entry}.").format(
+                where=where, entry=json_type(entry)
+            )
+        )
     for name in entry:
         if name not in ("id", "rank", "rating", "flags", "values"):
-            raise BadAnswer(f"{where} has no field {name[:80]!r}; it may have id, rank, rating, flags and values.")
+            raise BadAnswer(
+                _("{where} has no field {name!r}; it may have id, rank, rating, flags and values.").format(
+                    where=where, name=name[:80]
+                )
+            )
     completion = entry.get("id")
     if not isinstance(completion, str) or completion not in shown:
-        raise BadAnswer(f"{where}.id must be the id of one of the completions of this task, as it was shown.")
+        raise BadAnswer(
+            _("{where}.id must be the id of one of the completions of this task, as it was shown.").format(where=where)
+        )
     rank = entry.get("rank")
     if rank is not None:
         rank = whole_number(rank, where=f"{where}.rank", low=1, high=len(shown))
     values = entry.get("values", {})
     if not isinstance(values, dict):
-        raise BadAnswer(f"{where}.values must be an object with a value for each field, not {json_type(values)}.")
+        raise BadAnswer(
+            _("{where}.values must be an object with a value for each field, not {values}.").format(
+                where=where, values=json_type(values)
+            )
+        )
     if RATING in values:
-        raise BadAnswer(f"{where}.values has a {RATING}; it stands beside the rank, not among the values.")
+        raise BadAnswer(
+            _("{where}.values has a {rating}; it stands beside the rank, not among the values.").format(
+                where=where, rating=RATING
+            )
+        )
     if entry.get(RATING) is not None:
         values = {**values, RATING: entry[RATING]}
     read = read_values(form["completion"], values, where=where, complete=complete)
@@ -219,47 +252,52 @@ def _check_ranks(verdicts: list[Verdict], *, form: dict, outcome: str) -> None:
     given = [verdict.id for verdict in verdicts if verdict.rank is not None]
     if outcome == Ranking.Outcome.CANNOT_RANK or form["order"] != "ranks":
         if given:
-            why = "they cannot be ranked" if form["order"] == "ranks" else "this form asks for none"
-            raise BadAnswer(f"{given[0]} has a rank, and {why}; leave all ranks null.")
+            why = _("they cannot be ranked") if form["order"] == "ranks" else _("this form asks for none")
+            raise BadAnswer(_("{given} has a rank, and {why}; leave all ranks null.").format(given=given[0], why=why))
     elif outcome == Ranking.Outcome.RANKED or given:
         missing = [verdict.id for verdict in verdicts if verdict.rank is None]
         if missing:
             raise BadAnswer(
-                f"{len(missing)} of {len(verdicts)} completions have no rank: {', '.join(missing)}. Rank all of them; "
-                "equal ranks are a tie."
+                _(
+                    "{count} of {total} completions have no rank: {missing}. Rank all of them; equal ranks are a tie."
+                ).format(count=len(missing), total=len(verdicts), missing=", ".join(missing))
             )
 
 
 def _read_strength(strength: Any, *, form: dict, ranked: bool) -> int | None:
     if form["order"] != "strength" or not ranked:
         if strength is not None:
-            raise BadAnswer("`strength` belongs to a pair that was compared; leave it null.")
+            raise BadAnswer(_("`strength` belongs to a pair that was compared; leave it null."))
         return None
     if strength is None:
-        raise BadAnswer("`strength` is missing: from 1, the first is much better, over 5 to 9, the second is.")
+        raise BadAnswer(_("`strength` is missing: from 1, the first is much better, over 5 to 9, the second is."))
     return whole_number(strength, where="`strength`", low=STRENGTHS[0], high=STRENGTHS[-1])
 
 
 def _read_same(same: Any, verdicts: list[Verdict]) -> list[list[str]]:
     """Pairs, each in the order shown and once."""
     if not isinstance(same, list):
-        raise BadAnswer(f"`same` must be a list of pairs of completion ids, not {json_type(same)}.")
+        raise BadAnswer(_("`same` must be a list of pairs of completion ids, not {same}.").format(same=json_type(same)))
     ranks = {verdict.id: verdict.rank for verdict in verdicts}
     places = {verdict.id: place for place, verdict in enumerate(verdicts)}
     pairs = set()
     for index, pair in enumerate(same):
         known = isinstance(pair, list) and len(pair) == 2 and all(isinstance(one, str) and one in ranks for one in pair)
         if not known or pair[0] == pair[1]:
-            raise BadAnswer(f"same[{index}] must be two different completion ids of this task.")
+            raise BadAnswer(_("same[{index}] must be two different completion ids of this task.").format(index=index))
         if ranks[pair[0]] != ranks[pair[1]]:
-            raise BadAnswer(f"same[{index}] calls two completions the same that have different ranks; tie them.")
+            raise BadAnswer(
+                _("same[{index}] calls two completions the same that have different ranks; tie them.").format(
+                    index=index
+                )
+            )
         pairs.add(tuple(sorted(pair, key=places.__getitem__)))
     return sorted((list(pair) for pair in pairs), key=lambda pair: [places[one] for one in pair])
 
 
 def _read_prompt(prompt: Any, *, form: dict, complete: bool) -> dict:
     if not isinstance(prompt, dict) or set(prompt) - {"flags", "values"}:
-        raise BadAnswer("`prompt` must be an object with flags and values, and nothing else.")
+        raise BadAnswer(_("`prompt` must be an object with flags and values, and nothing else."))
     return {
         "flags": read_flags(form["prompt"], prompt.get("flags", []), where="prompt.flags"),
         "values": read_values(form["prompt"], prompt.get("values", {}), where="prompt", complete=complete),

@@ -6,6 +6,7 @@ from django.http import QueryDict
 
 from labeling.forms.definition import RATING
 from labeling.forms.queries import default_definition
+from labeling.forms.wording import form_in_language
 from labeling.leasing.answers import form_head, form_number, form_text
 from labeling.leasing.kinds import Kind
 from labeling.leasing.models import Lease
@@ -56,7 +57,7 @@ def _values(fields: QueryDict, asked: list[dict], prefix: str) -> dict:
 
 
 def context(lease: Lease) -> dict:
-    form = form_of(lease)
+    form = form_in_language(form_of(lease))
     fields = [_with_steps(field) for field in form["completion"]]
     scales = [field for field in fields if field["kind"] == "scale"]
     count = len(lease.order_shown)
@@ -86,7 +87,7 @@ def _with_steps(field: dict) -> dict:
 
 def answer_context(ranking: Ranking) -> dict:
     """An answer in the words of the form it was given under."""
-    form = ranking.form_version.definition if ranking.form_version else default_definition()
+    form = form_in_language(ranking.form_version.definition if ranking.form_version else default_definition())
     return {
         "order": form["order"],
         "judged": sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -154,9 +155,9 @@ def read_k(value: object) -> object:
     weights = {}
     for number, weight in value.items():
         if not (number.isascii() and number.isdigit()) or len(number) > 3:
-            raise Refusal('`k` as weights is an object such as {"4": 3, "9": 1}.')
+            raise Refusal(_('`k` as weights is an object such as {"4": 3, "9": 1}.'))
         if isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0:
-            raise Refusal("A weight in `k` must be a number that is not negative.")
+            raise Refusal(_("A weight in `k` must be a number that is not negative."))
         weights[int(number)] = float(weight)
     return weights
 
@@ -164,5 +165,5 @@ def read_k(value: object) -> object:
 def find_endpoint(name: str) -> Endpoint:
     found = Endpoint.objects.filter(name=name).first()
     if found is None:
-        raise NotFound(f"There is no endpoint called {name[:100]}; GET endpoints/ lists them.")
+        raise NotFound(_("There is no endpoint called {name}; GET endpoints/ lists them.").format(name=name[:100]))
     return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, F, OuterRef, QuerySet, Value
 from django.db.models.functions import MD5, Concat
+from django.utils.translation import gettext as _
 
 from labeling.intake.models import Prompt, Split, UseCase
 from labeling.refusals import Refusal
@@ -35,14 +36,30 @@ class Selection:
     def check(self) -> None:
         unknown = set(self.splits) - set(Split.values)
         if unknown:
-            raise Refusal(f"There is no split {sorted(unknown)[0]!r}; choose among {', '.join(Split.values)}.")
+            raise Refusal(
+                _("There is no split {unknown!r}; choose among {values}.").format(
+                    unknown=sorted(unknown)[0], values=", ".join(Split.values)
+                )
+            )
         unknown = set(self.use_cases) - set(UseCase.values) - {""}
         if unknown:
-            raise Refusal(f"There is no use case {sorted(unknown)[0]!r}; choose among {', '.join(UseCase.values)}.")
+            raise Refusal(
+                _("There is no use case {unknown!r}; choose among {values}.").format(
+                    unknown=sorted(unknown)[0], values=", ".join(UseCase.values)
+                )
+            )
         if self.order not in ORDERS:
-            raise Refusal(f"Prompts cannot be taken in the order {self.order!r}; choose {', '.join(ORDERS)}.")
+            raise Refusal(
+                _("Prompts cannot be taken in the order {order!r}; choose {orders}.").format(
+                    order=self.order, orders=", ".join(ORDERS)
+                )
+            )
         if self.count is not None and self.count < 1:
-            raise Refusal(f"{self.count} prompts make no batch; ask for at least 1, or leave the number out for all.")
+            raise Refusal(
+                _("{count} prompts make no batch; ask for at least 1, or leave the number out for all.").format(
+                    count=self.count
+                )
+            )
 
 
 def selected_prompts(selection: Selection, *, seed: int) -> QuerySet[Prompt]:
@@ -73,17 +90,27 @@ def read_targets(targets: dict[str, int] | str) -> dict[str, int]:
         if not targets.strip():
             return {}
         if not re.fullmatch(r"\s*\w+\s*:\s*\d{1,3}\s*(,\s*\w+\s*:\s*\d{1,3}\s*)*", targets):
-            raise Refusal(f"The targets {targets[:60]!r} cannot be read; write groups such as training:2,researcher:1.")
+            raise Refusal(
+                _("The targets {targets!r} cannot be read; write groups such as training:2,researcher:1.").format(
+                    targets=targets[:60]
+                )
+            )
         parts = [part.split(":") for part in targets.split(",")]
-        if len({group.strip() for group, _ in parts}) < len(parts):
-            raise Refusal(f"The targets {targets[:60]!r} give one group two numbers; give each group once.")
+        if len({group.strip() for group, _number in parts}) < len(parts):
+            raise Refusal(
+                _("The targets {targets!r} give one group two numbers; give each group once.").format(
+                    targets=targets[:60]
+                )
+            )
         targets = {group.strip(): int(number) for group, number in parts}
     if not isinstance(targets, dict):
-        raise Refusal('The targets must be an object such as {"training": 2, "researcher": 1}.')
+        raise Refusal(_('The targets must be an object such as {"training": 2, "researcher": 1}.'))
     for group, number in targets.items():
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 100:
             raise Refusal(
-                f"The target of {group[:20]} is {str(number)[:20]}; from 1 to 100 answers can be asked of a group."
+                _("The target of {group} is {number}; from 1 to 100 answers can be asked of a group.").format(
+                    group=group[:20], number=str(number)[:20]
+                )
             )
     return dict(targets)
 
@@ -94,7 +121,7 @@ def read_k(k: int | str | dict[int, float] | None, *, order: str = "ranks") -> d
     if k is None or k == "":
         k = USUAL_K[order]
     if isinstance(k, bool) or not isinstance(k, int | str | dict):
-        raise Refusal("K must be a number, a range such as 4-9, or weights such as 4:3,9:1.")
+        raise Refusal(_("K must be a number, a range such as 4-9, or weights such as 4:3,9:1."))
     if isinstance(k, int):
         weights = {k: 1.0}
     elif isinstance(k, dict):
@@ -104,28 +131,40 @@ def read_k(k: int | str | dict[int, float] | None, *, order: str = "ranks") -> d
     elif found := re.fullmatch(r"\s*(\d{1,3})\s*-\s*(\d{1,3})\s*", k):
         low, high = int(found[1]), int(found[2])
         if low > high:
-            raise Refusal(f"K from {low} to {high} is an empty range; put the smaller number first.")
+            raise Refusal(
+                _("K from {low} to {high} is an empty range; put the smaller number first.").format(low=low, high=high)
+            )
         weights = {each: 1.0 for each in range(low, high + 1)}
     elif re.fullmatch(r"\s*\d{1,3}\s*:\s*\d{1,6}(\.\d{1,6})?\s*(,\s*\d{1,3}\s*:\s*\d{1,6}(\.\d{1,6})?\s*)*", k):
         parts = [part.split(":") for part in k.split(",")]
         if len({int(number) for number, _weight in parts}) < len(parts):
-            raise Refusal(f"K {k!r} gives one number two weights; give each number once.")
+            raise Refusal(_("K {k!r} gives one number two weights; give each number once.").format(k=k))
         weights = {int(number): float(weight) for number, weight in parts}
     else:
-        raise Refusal(f"K {k[:60]!r} cannot be read; write 4, a range such as 4-9, or weights such as 4:3,9:1.")
+        raise Refusal(
+            _("K {k!r} cannot be read; write 4, a range such as 4-9, or weights such as 4:3,9:1.").format(k=k[:60])
+        )
     weights = {number: weight for number, weight in sorted(weights.items()) if weight > 0}
     if not weights:
-        raise Refusal("K needs at least one number with a weight above 0.")
+        raise Refusal(_("K needs at least one number with a weight above 0."))
     least, most = K_OF_ORDER[order]
     for number in weights:
         if order == "strength" and number != least:
-            raise Refusal(f"K is {number}; this form compares two completions: make it 2, or choose a form with ranks.")
+            raise Refusal(
+                _("K is {number}; this form compares two completions: make it 2, or choose a form with ranks.").format(
+                    number=number
+                )
+            )
         if not least <= number <= most:
             raise Refusal(
-                f"K is {number}; a task of this form has from {least} to {most} completions: fewer cannot be put in "
-                "order, more cannot be held in one's head."
+                _(
+                    "K is {number}; a task of this form has from {least} to {most} completions: fewer cannot be "
+                    "put in order, more cannot be held in one's head."
+                ).format(number=number, least=least, most=most)
                 if order == "ranks"
-                else f"K is {number}; a task of this form has from {least} to {most} completions."
+                else _("K is {number}; a task of this form has from {least} to {most} completions.").format(
+                    number=number, least=least, most=most
+                )
             )
     return weights
 

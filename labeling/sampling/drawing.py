@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 from labeling.refusals import Refusal
 from labeling.sampling.choosing import request_seed
 from labeling.sampling.models import Endpoint
@@ -65,8 +67,10 @@ def client_for(endpoint: Endpoint, *, timeout: float = REQUEST_TIMEOUT, tries: i
         key = os.environ.get(endpoint.api_key_variable)
         if not key:
             raise Refusal(
-                f"Endpoint {endpoint.name} wants the key in {endpoint.api_key_variable}, which is not set where this "
-                "process runs; set it and try again."
+                _(
+                    "Endpoint {endpoint} wants the key in {api_key_variable}, which is not set where this "
+                    "process runs; set it and try again."
+                ).format(endpoint=endpoint.name, api_key_variable=endpoint.api_key_variable)
             )
     return ModelClient(endpoint.base_url, api_key=key, timeout=timeout, tries=tries)
 
@@ -127,7 +131,7 @@ def ask(wish: Wish, endpoint: Endpoint, client: ModelClient, *, n: int, attempt:
 def usable(text: str) -> bool:
     """Whether a labeler can be shown this text: not blank, and such that the database can keep it to the byte."""
     try:
-        check_text(text, where="a completion")
+        check_text(text, where=_("a completion"))
     except Refusal:
         return False
     return bool(text.strip())

@@ -17,82 +17,102 @@ from labeling.sampling.models import Batch
 
 
 class EndpointForm(forms.Form):
-    name = forms.CharField(max_length=100, help_text="What your team calls it; labelers never see it.")
-    base_url = forms.CharField(
-        max_length=300, label="Address", help_text="Of an OpenAI-compatible server, such as http://127.0.0.1:8001"
+    name = forms.CharField(
+        max_length=100, help_text=_("What your team calls it; labelers never see it."), label=_("Name")
     )
-    model = forms.CharField(max_length=200, help_text="The model's name on that server.")
+    base_url = forms.CharField(
+        max_length=300, label=_("Address"), help_text=_("Of an OpenAI-compatible server, such as http://127.0.0.1:8001")
+    )
+    model = forms.CharField(max_length=200, help_text=_("The model's name on that server."), label=_("Model"))
     api_key_variable = forms.CharField(
         max_length=100,
         required=False,
-        label="Variable with the key",
-        help_text="If the server wants a key: the environment variable of the workers that holds it, MODEL_API_KEY or "
-        "MODEL_API_KEY_SOMETHING. The key itself is never stored.",
+        label=_("Variable with the key"),
+        help_text=_(
+            "If the server wants a key: the environment variable of the workers that holds it, "
+            "MODEL_API_KEY or MODEL_API_KEY_SOMETHING. The key itself is never stored."
+        ),
     )
 
 
 class BatchForm(forms.Form):
-    name = forms.CharField(max_length=100)
+    name = forms.CharField(max_length=100, label=_("Name"))
     kind = forms.ChoiceField(
         choices=[
-            ("ranking", "Rank completions"),
-            ("demonstration", "Write the ideal answer"),
+            ("ranking", _("Rank completions")),
+            ("demonstration", _("Write the ideal answer")),
             ("dialogue", _("Write a dialogue, both sides")),
         ],
-        label="Labelers",
+        label=_("Labelers"),
     )
     endpoints = forms.ModelMultipleChoiceField(
         queryset=None,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="K is shared out evenly over those you tick. None for ideal answers.",
+        help_text=_("K is shared out evenly over those you tick. None for ideal answers."),
+        label=_("Endpoints"),
     )
     form = forms.ModelChoiceField(
         queryset=None,
         required=False,
-        empty_label="The usual one: rate each, then rank all",
-        label="Form",
-        help_text="What is asked of each completion and of its prompt. Ideal answers have none.",
+        empty_label=_("The usual one: rate each, then rank all"),
+        label=_("Form"),
+        help_text=_("What is asked of each completion and of its prompt. Ideal answers have none."),
     )
     k = forms.CharField(
         max_length=60,
         required=False,
-        label="K, completions a prompt",
-        help_text="2 to 9 to be ranked, 2 for pairs, 1 to 9 to be rated alone; empty: 4, 2 or 1. A range such as 4-9 "
-        "draws each prompt's K; 4:3,9:1 draws 4 three times as often as 9.",
+        label=_("K, completions a prompt"),
+        help_text=_(
+            "2 to 9 to be ranked, 2 for pairs, 1 to 9 to be rated alone; empty: 4, 2 or 1. A range such "
+            "as 4-9 draws each prompt's K; 4:3,9:1 draws 4 three times as often as 9."
+        ),
     )
     splits = forms.MultipleChoiceField(
-        choices=Split.choices, required=False, widget=forms.CheckboxSelectMultiple, help_text="None: every split."
+        choices=Split.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("None: every split."),
+        label=_("Splits"),
     )
-    sources = forms.MultipleChoiceField(choices=[], required=False, widget=forms.CheckboxSelectMultiple)
-    use_cases = forms.MultipleChoiceField(choices=UseCase.choices, required=False, widget=forms.CheckboxSelectMultiple)
-    count = forms.IntegerField(min_value=1, required=False, label="Prompts", help_text="Empty: all that match.")
-    order = forms.ChoiceField(choices=[("random", "at random"), ("newest", "newest first"), ("oldest", "oldest first")])
-    fresh = forms.BooleanField(required=False, initial=True, label="Only prompts that are in no batch yet")
-    overlap = forms.IntegerField(initial=1, help_text="How many labelers answer each task.")
+    sources = forms.MultipleChoiceField(
+        choices=[], required=False, widget=forms.CheckboxSelectMultiple, label=_("Sources")
+    )
+    use_cases = forms.MultipleChoiceField(
+        choices=UseCase.choices, required=False, widget=forms.CheckboxSelectMultiple, label=_("Use cases")
+    )
+    count = forms.IntegerField(min_value=1, required=False, label=_("Prompts"), help_text=_("Empty: all that match."))
+    order = forms.ChoiceField(
+        choices=[("random", _("at random")), ("newest", _("newest first")), ("oldest", _("oldest first"))],
+        label=_("Order"),
+    )
+    fresh = forms.BooleanField(required=False, initial=True, label=_("Only prompts that are in no batch yet"))
+    overlap = forms.IntegerField(initial=1, help_text=_("How many labelers answer each task."), label=_("Overlap"))
     groups = forms.MultipleChoiceField(
         choices=User.Group.choices,
         initial=["training"],
         widget=forms.CheckboxSelectMultiple,
-        label="Labeler groups",
-        help_text="Who is offered the tasks. Answers of held-out labelers never enter a training export.",
+        label=_("Labeler groups"),
+        help_text=_("Who is offered the tasks. Answers of held-out labelers never enter a training export."),
     )
     group_targets = forms.CharField(
         max_length=100,
         required=False,
-        label="Answers of each group",
-        help_text="Such as training:2,researcher:1, in place of overlap and groups. Empty: whoever comes first.",
+        label=_("Answers of each group"),
+        help_text=_("Such as training:2,researcher:1, in place of overlap and groups. Empty: whoever comes first."),
     )
     again = forms.BooleanField(
-        required=False, label="A later round: also for labelers who had these prompts in another batch"
+        required=False, label=_("A later round: also for labelers who had these prompts in another batch")
     )
-    priority = forms.IntegerField(initial=0, help_text="Higher ones are served first.")
-    temperature = forms.FloatField(initial=1.0)
-    top_p = forms.FloatField(initial=1.0, label="Top-p")
-    max_tokens = forms.IntegerField(initial=256, label="Longest completion, tokens")
-    seed = forms.IntegerField(help_text="The same seed chooses the same prompts and asks for the same samples.")
+    priority = forms.IntegerField(initial=0, help_text=_("Higher ones are served first."), label=_("Priority"))
+    temperature = forms.FloatField(initial=1.0, label=_("Temperature"))
+    top_p = forms.FloatField(initial=1.0, label=_("Top-p"))
+    max_tokens = forms.IntegerField(initial=256, label=_("Longest completion, tokens"))
+    seed = forms.IntegerField(
+        help_text=_("The same seed chooses the same prompts and asks for the same samples."), label=_("Seed")
+    )
     evaluation = forms.BooleanField(
-        required=False, label="For evaluation: compares the endpoints, and is never trained on"
+        required=False, label=_("For evaluation: compares the endpoints, and is never trained on")
     )
     hold_named = forms.BooleanField(
         required=False,

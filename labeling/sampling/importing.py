@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.forms.models import Form
@@ -167,8 +168,8 @@ def import_completions(
     source user of its own. Tasks are opened by the caller (`leasing.services.open_tasks`). The options describe a new
     batch; one that is there keeps its own. Raises Refusal, Conflict where `name` is a batch of another kind.
     """
-    check_name(name, what="A batch")
-    check_name(source, what="A source")
+    check_name(name, what=_("A batch"))
+    check_name(source, what=_("A source"))
     result, remaining = Imported(batch=name), iter(rows)
     chunk = list(islice(remaining, CHUNK))  # before anything is written: the file may turn out to be none
     batch = _batch(
@@ -186,8 +187,8 @@ def import_completions(
         for line, problem in found:
             if isinstance(problem, Problem):
                 result.reject(line, problem)
-        bring_prompts_in([each for _, each in found if isinstance(each, Group)], name, source, created_by)
-        for _, each in found:
+        bring_prompts_in([each for _line, each in found if isinstance(each, Group)], name, source, created_by)
+        for _line, each in found:
             if isinstance(each, Group):
                 _store(batch, each, result)
         chunk = list(islice(remaining, CHUNK))
@@ -198,10 +199,13 @@ def import_completions(
 
 def _batch(name: str, *, overlap: int, groups: list[str], created_by: User | None, **fields: Any) -> Batch:
     if not 1 <= overlap <= 100:
-        raise Refusal(f"The overlap is {overlap}; from 1 to 100 labelers can answer the same task.")
+        raise Refusal(
+            _("The overlap is {overlap}; from 1 to 100 labelers can answer the same task.").format(overlap=overlap)
+        )
     if not groups or (unknown := set(groups) - set(User.Group.values)):
-        named = f"no labeler group {sorted(unknown)[0]!r}" if groups else "no batch without a labeler group"
-        raise Refusal(f"There is {named}; choose among {', '.join(User.Group.values)}.")
+        no_such = _("There is no labeler group {unknown!r}; choose among {values}.")
+        words = no_such if groups else _("A batch needs a labeler group; choose among {values}.")
+        raise Refusal(words.format(unknown=sorted(unknown)[0] if groups else "", values=", ".join(User.Group.values)))
     with transaction.atomic(durable=True):
         batch, made = Batch.objects.get_or_create(
             name=name,
@@ -216,7 +220,9 @@ def _batch(name: str, *, overlap: int, groups: list[str], created_by: User | Non
         if made:
             record(actor=created_by, action="batch.created", subject=batch, name=name, items=0)
     if batch.kind != Batch.Kind.RANKING or batch.imported or batch.repeat_of_id or batch.endpoints.exists():
-        raise Conflict(f"The batch {name} does not hold imported completions; give this one another name.")
+        raise Conflict(
+            _("The batch {name} does not hold imported completions; give this one another name.").format(name=name)
+        )
     return batch
 
 

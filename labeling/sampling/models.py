@@ -50,10 +50,10 @@ class Batch(models.Model):
     """Prompts to be worked on together: ranked (K completions each), answered by hand (demonstrations), or written."""
 
     class Kind(models.TextChoices):
-        RANKING = "ranking"
-        DEMONSTRATION = "demonstration"
-        DIALOGUE = "dialogue"
-        PROMPT = "prompt"
+        RANKING = "ranking", _("Ranking")
+        DEMONSTRATION = "demonstration", _("Demonstration")
+        DIALOGUE = "dialogue", _("Dialogue")
+        PROMPT = "prompt", _("Prompt")
 
     class State(models.TextChoices):
         SAMPLING = "sampling"

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.background import services as background
@@ -55,24 +56,30 @@ def add_endpoint(
     *, name: str, base_url: str, model: str, api_key_variable: str = "", created_by: User | None = None
 ) -> Endpoint:
     """A new endpoint. Nothing is asked of the server: see `ask_for_check`."""
-    check_name(name, what="An endpoint")
-    check_text(model, where="the model's name")
-    check_text(base_url, where="the address")
+    check_name(name, what=_("An endpoint"))
+    check_text(model, where=_("the model's name"))
+    check_text(base_url, where=_("the address"))
     try:
         address = urlsplit(base_url)
         good = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
     except ValueError:
         good = False
     if not good or len(base_url) > 300 or any(character.isspace() for character in base_url):
-        raise Refusal("The address must be like http://127.0.0.1:8001: a scheme, a host, and a port if it is not 80.")
+        raise Refusal(
+            _("The address must be like http://127.0.0.1:8001: a scheme, a host, and a port if it is not 80.")
+        )
     if address.username or address.password:
-        raise Refusal("The address holds a user name or password; put the server's key into an environment variable.")
+        raise Refusal(
+            _("The address holds a user name or password; put the server's key into an environment variable.")
+        )
     if not 1 <= len(model) <= 200:
-        raise Refusal("The model's name, as its server calls it, has from 1 to 200 characters.")
+        raise Refusal(_("The model's name, as its server calls it, has from 1 to 200 characters."))
     if api_key_variable and not KEY_VARIABLE.fullmatch(api_key_variable):
         raise Refusal(
-            f"A key is read from an environment variable called MODEL_API_KEY or MODEL_API_KEY_SOMETHING, "
-            f"not {api_key_variable[:60]!r}."
+            _(
+                "A key is read from an environment variable called MODEL_API_KEY or MODEL_API_KEY_SOMETHING, "
+                "not {api_key_variable!r}."
+            ).format(api_key_variable=api_key_variable[:60])
         )
     try:
         with transaction.atomic():
@@ -81,7 +88,9 @@ def add_endpoint(
             )
             record(actor=created_by, action="endpoint.added", subject=endpoint, base_url=base_url, model=model)
     except IntegrityError:
-        raise Conflict(f"There is an endpoint called {name} already; choose another name.") from None
+        raise Conflict(
+            _("There is an endpoint called {name} already; choose another name.").format(name=name)
+        ) from None
     return endpoint
 
 
@@ -170,35 +179,47 @@ def create_batch(
     targets = choosing.read_targets(group_targets)
     if targets:
         groups, overlap = list(targets), sum(targets.values())
-    check_name(name, what="A batch")
+    check_name(name, what=_("A batch"))
     if kind not in Batch.Kind.values:
-        raise Refusal(f"There is no kind of batch {kind!r}; choose among {', '.join(Batch.Kind.values)}.")
+        raise Refusal(
+            _("There is no kind of batch {kind!r}; choose among {values}.").format(
+                kind=kind, values=", ".join(Batch.Kind.values)
+            )
+        )
     if kind == Batch.Kind.PROMPT:
-        raise Refusal("A batch of prompts to be written holds no prompts yet; say what is wanted of whom instead.")
+        raise Refusal(_("A batch of prompts to be written holds no prompts yet; say what is wanted of whom instead."))
     _check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)
     if not -(2**63) <= seed < 2**63:
-        raise Refusal(f"The seed {seed} does not fit 64 bits.")
+        raise Refusal(_("The seed {seed} does not fit 64 bits.").format(seed=seed))
     if unknown := set(groups) - set(User.Group.values):
-        raise Refusal(f"There is no labeler group {sorted(unknown)[0]!r}; choose among {', '.join(User.Group.values)}.")
+        raise Refusal(
+            _("There is no labeler group {unknown!r}; choose among {values}.").format(
+                unknown=sorted(unknown)[0], values=", ".join(User.Group.values)
+            )
+        )
     if not groups:
-        raise Refusal("Say which labeler groups may work on the batch; with none, nobody would see it.")
+        raise Refusal(_("Say which labeler groups may work on the batch; with none, nobody would see it."))
     weights: dict[int, float] = {}
     if kind == Batch.Kind.RANKING:
         if form is not None and form.archived:
-            raise Refusal(f"The form {form.name} is archived; choose another, or have an admin bring it back.")
+            raise Refusal(
+                _("The form {form} is archived; choose another, or have an admin bring it back.").format(form=form.name)
+            )
         weights = choosing.read_k(k, order=newest_version(form and form.pk).definition["order"])
         _check_endpoints(endpoints, weights, temperature=temperature, evaluation=evaluation)
     elif form is not None:
-        raise Refusal("A form asks about completions; leave it out of a batch of ideal answers.")
+        raise Refusal(_("A form asks about completions; leave it out of a batch of ideal answers."))
     elif endpoints:
-        raise Refusal("Demonstrations are written by people: leave the endpoints out.")
+        raise Refusal(_("Demonstrations are written by people: leave the endpoints out."))
     elif evaluation:
-        raise Refusal("An evaluation compares completions: it is a batch of kind ranking.")
+        raise Refusal(_("An evaluation compares completions: it is a batch of kind ranking."))
     _check_words(words_low, words_high, kind=kind)
     if suggestions is not None and kind not in (Batch.Kind.DEMONSTRATION, Batch.Kind.DIALOGUE):
-        raise Refusal("Suggestions are for who writes answers; leave them out of any other batch.")
+        raise Refusal(_("Suggestions are for who writes answers; leave them out of any other batch."))
     if suggestions is not None and not suggestions.active:
-        raise Refusal(f"Endpoint {suggestions.name} is switched off; switch it on or choose another.")
+        raise Refusal(
+            _("Endpoint {endpoint} is switched off; switch it on or choose another.").format(endpoint=suggestions.name)
+        )
 
     if prompts is None or isinstance(prompts, Selection):
         chosen = choosing.selected_prompts(prompts or Selection(), seed=seed)
@@ -243,12 +264,12 @@ def create_batch(
                 )
                 count += len(part)
             if not count:
-                raise Refusal("No accepted prompt matches; import prompts, release held ones, or widen the filters.")
+                raise Refusal(_("No accepted prompt matches; import prompts, release held ones, or widen the filters."))
             record(actor=created_by, action="batch.created", subject=batch, name=name, items=count)
     except IntegrityError as error:
         if "name" not in str(error):
             raise
-        raise Conflict(f"There is a batch called {name} already; choose another name.") from None
+        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=name)) from None
     return batch
 
 
@@ -258,21 +279,21 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
     think so? Of `count` prompts drawn at random, or of all. Its answers never train a model, or these prompts would
     count twice. Raises Refusal, Conflict where the name is taken.
     """
-    check_name(name, what="A batch")
+    check_name(name, what=_("A batch"))
     if batch.imported or batch.repeat_of_id:
-        raise Refusal("Only a batch that labelers worked on, and no repeat itself, can be repeated.")
+        raise Refusal(_("Only a batch that labelers worked on, and no repeat itself, can be repeated."))
     if batch.kind == Batch.Kind.PROMPT:
-        raise Refusal("Nobody writes the same prompt again; ask for more prompts in a new batch.")
+        raise Refusal(_("Nobody writes the same prompt again; ask for more prompts in a new batch."))
     if count is not None and count < 1:
-        raise Refusal(f"{count} prompts are nothing to repeat; ask for at least 1.")
+        raise Refusal(_("{count} prompts are nothing to repeat; ask for at least 1.").format(count=count))
     if Batch.objects.filter(name=name).exists():
-        raise Conflict(f"There is a batch called {name} already; choose another name.")
+        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=name))
     endpoints = list(batch.endpoints.all())
     filled = batch.items.filter(state=BatchItem.State.FILLED, prompt__state=Prompt.State.ACCEPTED)
     filled = filled.exclude(waits_for_a_look())
     chosen = list(filled.order_by("?")[:count])
     if not chosen:
-        raise Refusal("No prompt of this batch has been filled yet; there is nothing to repeat.")
+        raise Refusal(_("No prompt of this batch has been filled yet; there is nothing to repeat."))
     same = (
         "kind",
         "form",
@@ -314,25 +335,43 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
 
 def _check_numbers(*, overlap: int, priority: int, temperature: float, top_p: float, max_tokens: int) -> None:
     if not 1 <= overlap <= 100:
-        raise Refusal(f"The overlap is {overlap}; from 1 to 100 labelers can answer the same task.")
+        raise Refusal(
+            _("The overlap is {overlap}; from 1 to 100 labelers can answer the same task.").format(overlap=overlap)
+        )
     if not -1000 <= priority <= 1000:
-        raise Refusal(f"The priority is {priority}; it goes from -1000 to 1000, higher ones are served first.")
+        raise Refusal(
+            _("The priority is {priority}; it goes from -1000 to 1000, higher ones are served first.").format(
+                priority=priority
+            )
+        )
     if not 0 <= temperature <= 2:
-        raise Refusal(f"The temperature is {temperature}; it goes from 0 (always the likeliest token) to 2.")
+        raise Refusal(
+            _("The temperature is {temperature}; it goes from 0 (always the likeliest token) to 2.").format(
+                temperature=temperature
+            )
+        )
     if not 0 < top_p <= 1:
-        raise Refusal(f"Top-p is {top_p}; it is a share above 0 and up to 1.")
+        raise Refusal(_("Top-p is {top_p}; it is a share above 0 and up to 1.").format(top_p=top_p))
     if not 1 <= max_tokens <= 4096:
-        raise Refusal(f"The longest completion is {max_tokens} tokens; it goes from 1 to 4096.")
+        raise Refusal(
+            _("The longest completion is {max_tokens} tokens; it goes from 1 to 4096.").format(max_tokens=max_tokens)
+        )
 
 
 def _check_words(low: int | None, high: int | None, *, kind: str) -> None:
     if kind == Batch.Kind.RANKING and (low, high) != (None, None):
-        raise Refusal("The words that are wanted are a hint to who writes; leave them out of a batch to rank.")
+        raise Refusal(_("The words that are wanted are a hint to who writes; leave them out of a batch to rank."))
     for number in (low, high):
         if number is not None and not 1 <= number <= MOST_WORDS:
-            raise Refusal(f"{number} words cannot be wanted; ask for 1 to {MOST_WORDS}, or leave it out.")
+            raise Refusal(
+                _("{number} words cannot be wanted; ask for 1 to {most_words}, or leave it out.").format(
+                    number=number, most_words=MOST_WORDS
+                )
+            )
     if low is not None and high is not None and low > high:
-        raise Refusal(f"From {low} to {high} words is an empty range; put the smaller number first.")
+        raise Refusal(
+            _("From {low} to {high} words is an empty range; put the smaller number first.").format(low=low, high=high)
+        )
 
 
 def _check_endpoints(
@@ -340,32 +379,44 @@ def _check_endpoints(
 ) -> None:
     """Refusal where these endpoints cannot give each K completions that differ, or an even number each."""
     if not endpoints:
-        raise Refusal("A ranking batch needs an endpoint to sample from; add one under Endpoints.")
+        raise Refusal(_("A ranking batch needs an endpoint to sample from; add one under Endpoints."))
     for endpoint in endpoints:
         if not endpoint.active:
-            raise Refusal(f"Endpoint {endpoint.name} is switched off; switch it on or choose another.")
+            raise Refusal(
+                _("Endpoint {endpoint} is switched off; switch it on or choose another.").format(endpoint=endpoint.name)
+            )
     count = len(endpoints)
     for number in weights:
         if number < count:
-            raise Refusal(f"K is {number}, with {count} endpoints: each must give at least one completion.")
+            raise Refusal(
+                _("K is {number}, with {count} endpoints: each must give at least one completion.").format(
+                    number=number, count=count
+                )
+            )
         if evaluation and number % count:
             raise Refusal(
-                f"K is {number}, which cannot be split evenly over {count} endpoints; an evaluation asks as much of "
-                "each, or the comparison would lean to one side."
+                _(
+                    "K is {number}, which cannot be split evenly over {count} endpoints; an evaluation asks as "
+                    "much of each, or the comparison would lean to one side."
+                ).format(number=number, count=count)
             )
         if temperature == 0 and number > count:
             raise Refusal(
-                "At temperature 0 an endpoint always writes the same completion; raise the temperature, or ask for one "
-                "completion of each endpoint."
+                _(
+                    "At temperature 0 an endpoint always writes the same completion; raise the temperature, or "
+                    "ask for one completion of each endpoint."
+                )
             )
 
 
 def check_name(name: str, *, what: str) -> None:
     """Refusal where `name` could not stand in a list, an address or a command line."""
-    check_text(name, where="the name")
+    check_text(name, where=_("the name"))
     if not NAME.fullmatch(name):
         raise Refusal(
-            f"{what} is called by 1 to 100 characters on one line, without a slash and without spaces at either end."
+            _(
+                "{what} is called by 1 to 100 characters on one line, without a slash and without spaces at either end."
+            ).format(what=what)
         )
 
 
@@ -401,14 +452,18 @@ def fill_batch(
     if done < total:
         for endpoint in endpoints:
             if not endpoint.active:
-                raise Refusal(f"Endpoint {endpoint.name} is switched off; switch it on, then start the batch again.")
+                raise Refusal(
+                    _("Endpoint {endpoint} is switched off; switch it on, then start the batch again.").format(
+                        endpoint=endpoint.name
+                    )
+                )
         clients = {endpoint.pk: drawing.client_for(endpoint) for endpoint in endpoints}
         told = time.monotonic()
 
         def look() -> None:
             beat(done=done, total=total)
             if Batch.objects.filter(pk=batch.pk, state=Batch.State.CLOSED).exists():
-                raise Refusal(f"{batch.name} is closed; reopen it, then let the rest be sampled.")
+                raise Refusal(_("{batch} is closed; reopen it, then let the rest be sampled.").format(batch=batch.name))
 
         look()
         try:
@@ -447,7 +502,7 @@ def _draw_all(
                 running[pool.submit(drawing.draw, wish_of(batch, item, endpoints), clients)] = item
             if not running:
                 break
-            ready, _ = wait(running, timeout=BEAT_EVERY, return_when=FIRST_COMPLETED)
+            ready, _not_yet = wait(running, timeout=BEAT_EVERY, return_when=FIRST_COMPLETED)
             beat()
             for future in ready:
                 item = running.pop(future)
@@ -468,7 +523,7 @@ def _draw_all(
         # Requests under way end by themselves or by their time-out.
         pool.shutdown(wait=True, cancel_futures=True)
     if trouble is not None:
-        raise TryLater(f"{trouble} What was sampled is kept; sampling goes on from there.")
+        raise TryLater(_("{trouble} What was sampled is kept; sampling goes on from there.").format(trouble=trouble))
 
 
 def _waiting_items(batch: Batch) -> Iterator[BatchItem]:
@@ -578,8 +633,10 @@ def retry_failed(*, batch: Batch, actor: User | None) -> Job:
         count = BatchItem.objects.filter(pk__in=failed).update(state=BatchItem.State.WAITING, error="")
         if not count:
             raise Refusal(
-                f"No prompt of {batch.name} failed in sampling; there is nothing to try again. Where completions were "
-                "left out, put the prompt into another batch."
+                _(
+                    "No prompt of {batch} failed in sampling; there is nothing to try again. Where completions "
+                    "were left out, put the prompt into another batch."
+                ).format(batch=batch.name)
             )
         record(actor=actor, action="batch.retried", subject=batch, items=count)
         return start_sampling(batch=batch, actor=actor)
@@ -587,12 +644,12 @@ def retry_failed(*, batch: Batch, actor: User | None) -> Job:
 
 def get_endpoint(endpoint_id: int | str) -> Endpoint:
     """NotFound for an unknown id."""
-    return _get(Endpoint, endpoint_id, "endpoint")
+    return _get(Endpoint, endpoint_id, _("endpoint"))
 
 
 def get_batch(batch_id: int | str) -> Batch:
     """NotFound for an unknown id."""
-    return _get(Batch, batch_id, "batch")
+    return _get(Batch, batch_id, _("batch"))
 
 
 def _get(model, key: int | str, what: str):
@@ -602,5 +659,5 @@ def _get(model, key: int | str, what: str):
         number = 0
     found = model.objects.filter(pk=number).first() if 0 < number < 2**63 else None
     if found is None:
-        raise NotFound(f"There is no {what} with this id.")
+        raise NotFound(_("There is no {what} with this id.").format(what=what))
     return found

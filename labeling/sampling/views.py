@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from labeling.background.models import Job
@@ -90,7 +91,13 @@ def batch(request: HttpRequest, batch_id: int) -> HttpResponse:
     context |= {
         "page": queries.page_of_items(found, show=show, after=request.GET.get("after")),
         "show": show,
-        "shows": [("", "All"), ("waiting", "Waiting"), ("filled", "Filled"), ("failed", "Failed"), ("noted", "Merged")],
+        "shows": [
+            ("", _("All")),
+            ("waiting", _("Waiting")),
+            ("filled", _("Filled")),
+            ("failed", _("Failed")),
+            ("noted", _("Merged")),
+        ],
         "spread": queries.k_distribution(found),
         "merged": queries.merged_count(found),
         "endpoints": found.endpoints.order_by("name"),
@@ -104,7 +111,7 @@ def batch_item(request: HttpRequest, batch_id: int, item_id: int) -> HttpRespons
     found = services.get_batch(batch_id)
     item = queries.item_with_provenance(found, item_id)
     if item is None:
-        raise NotFound(f"{found.name} has no such prompt.")
+        raise NotFound(_("{found} has no such prompt.").format(found=found.name))
     return render(request, "sampling/item.html", {"batch": found, "item": item})
 
 
@@ -117,5 +124,5 @@ def batch_sample(request: HttpRequest, batch_id: int) -> HttpResponse:
         services.retry_failed(batch=found, actor=request.user)
     else:
         services.start_sampling(batch=found, actor=request.user)
-    messages.success(request, "Sampling is queued.")
+    messages.success(request, _("Sampling is queued."))
     return redirect("batch", found.pk)

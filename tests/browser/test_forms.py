@@ -14,7 +14,7 @@ def test_admin_changes_a_form_and_labelers_are_asked_that(sign_in, amy, ada):
     page = sign_in(amy, at="/forms/")
     page.get_by_role("link", name="Rate and rank, as for InstructGPT").click()
     page.get_by_role("link", name="Change").click()
-    page.get_by_role("button", name="Add a text about each completion").click()
+    page.get_by_role("button", name="Add about each completion: Text").click()
     added = page.get_by_role("group", name="Field 13: text")
     # The new field has the focus: words can be typed at once. Enter shows the page again and stores nothing.
     expect(added.get_by_label("Words that labelers read")).to_be_focused()
@@ -44,7 +44,7 @@ def test_a_wrong_field_is_named_and_nothing_typed_is_lost(sign_in, amy, problems
     page = sign_in(amy, at="/forms/new/")
     page.get_by_label("Title").fill("Kindness")
     page.get_by_label("Name", exact=True).fill("kindness")
-    page.get_by_role("button", name="Add a choice about the prompt").click()
+    page.get_by_role("button", name="Add about the prompt: Choice").click()
     page.get_by_label("Options, one a line").fill("Only one")
     page.get_by_label("Words that labelers read").last.fill("What is it about?")
     page.get_by_role("button", name="Publish").click()

@@ -44,7 +44,7 @@ def test_researcher_imports_watches_and_releases(sign_in, rita, tmp_path):
     page.get_by_text("queued", exact=True).wait_for()
     run_now(str(Job.objects.get().pk))
     # Nobody reloads: the page asks by itself.
-    page.get_by_text("prompts accepted").wait_for()
+    page.get_by_text("accepted.").wait_for()
     page.get_by_role("link", name="Look at what is held").click()
     assert page.locator("mark").inner_text() == "bob@example.com"
     assert "<b>me</b>" in page.locator("article").inner_text()
