@@ -20,6 +20,7 @@ FEATURES = (
     "leasing",
     "rankings",
     "demos",
+    "practice",
     "blindness",
     "agreement",
     "exports",

@@ -21,7 +21,7 @@ HOME = Path(os.environ.get("KWISE_HOME", ROOT / ".kwise"))
 TRIES = 60  # seconds until a new batch has its tasks
 SIZE = {"width": 1280, "height": 720}  # pixels, a small laptop
 
-LABELER = {"work": "/work/", "answers": "/answers/", "account": "/account/"}
+LABELER = {"work": "/work/", "tour": "/tour/", "answers": "/answers/", "account": "/account/"}
 STAFF = {
     "overview": "/",
     "prompts": "/prompts/",
@@ -130,6 +130,20 @@ def shoot_ranking(page: Page, scheme: str) -> None:
     shoot(page, "ranking", scheme, whole=False)
 
 
+def shoot_tour(page: Page, scheme: str) -> None:
+    """A practice task with its note, and what is said to an answer."""
+    page.goto("/tour/")
+    page.locator("form[action='/tour/begin/'] button").click()
+    page.wait_for_selector("main[data-live]")
+    shoot(page, "practice", scheme, whole=False)
+    count = page.locator("[data-completion]").count()
+    for key in ["6", "4", "2"][:count] + ["1", "2", "2"][:count]:
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/feedback/")
+    shoot(page, "practice-feedback", scheme)
+
+
 def first_link(page: Page, listing: str, start: str) -> str | None:
     """Where the first link of the list's table leads."""
     page.goto(listing)
@@ -164,6 +178,7 @@ def main() -> None:
                     shoot(page, title, scheme)
                 if role == "labeler":
                     shoot_ranking(page, scheme)
+                    shoot_tour(page, scheme)
                 for title, (listing, start) in FIRST.items():
                     wanted = "admin" if title == "person" else "researcher"
                     target = first_link(page, listing, start) if role == wanted else None

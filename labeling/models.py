@@ -12,6 +12,7 @@ from labeling.intake.models import Import, Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, QueuePosition, Seat, Task
 from labeling.people.models import ApiToken, Break, Invitation, TeamSettings, User
 from labeling.pipeline.models import Checkpoint, Run
+from labeling.practice.models import PracticeAnswer, PracticeTour
 from labeling.questions.models import Message, Question
 from labeling.rankings.models import Judgment, Ranking
 from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, MakerTerm, Provenance
@@ -44,6 +45,8 @@ __all__ = [
     "Lease",
     "MakerTerm",
     "Message",
+    "PracticeAnswer",
+    "PracticeTour",
     "Prompt",
     "Provenance",
     "Question",

@@ -91,6 +91,8 @@ def task_context(request: HttpRequest, lease: Lease) -> dict:
     always = {"ahead": reverse("api:task-ahead"), "next": reverse("work-next"), "work": reverse("work")}
     return {
         "lease": lease,
+        # Where the page's forms go; a practice task has other addresses.
+        "form_urls": {name: reverse(f"task-{name}", args=[lease.pk]) for name in ("submit", "skip")},
         "kind": body["kind"],
         # The prompt's own messages; what Django would say under this name is in `page_messages` here.
         "messages": body["messages"],

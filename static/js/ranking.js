@@ -7,7 +7,7 @@ import { readKeys, showKeys } from "./keys.js";
 import { layOut } from "./prose.js";
 import * as moves from "./ranking_state.js";
 import { shellOf } from "./shell.js";
-import { openTask } from "./task.js";
+import { openTask, tellState } from "./task.js";
 import { t } from "./words.js";
 
 const UNDO_STEPS = 200;
@@ -181,6 +181,7 @@ function openRanking(root, shell, { swapped = false } = {}) {
     root.dataset.outcome = state.outcome;
     drawCounts();
     drawMissing();
+    tellState(state);
   }
 
   function drawFields(place, fields, values, flags) {

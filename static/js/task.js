@@ -12,6 +12,9 @@ const FORGET_DRAFTS_AFTER = 30 * 86_400_000; // ms
 
 const draftOf = (lease) => `kwise:draft:${document.body.dataset.user}:${lease}`;
 
+/** Tell whoever follows along (coach.js) what the labeler has made of the task so far. */
+export const tellState = (state) => document.dispatchEvent(new CustomEvent("task:state", { detail: state }));
+
 /**
  * Open the task that `root` shows, whose data lie in its #task-data.
  *
@@ -27,6 +30,8 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
   const { signal } = ending;
   // A correction holds no place, so that no time runs.
   const correcting = data.replaces !== null;
+  // A practice task holds none either; there the time runs in this browser alone, to be seen.
+  const practising = data.practice === true;
   const draftName = draftOf(data.id);
   let version = data.draft_version ?? 0;
   let saved = version;
@@ -92,7 +97,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
     if (saving) await saving;
     if (locked || saved >= version || signal.aborted) return;
     // The server keeps drafts of open tasks alone.
-    if (correcting) return showStatus(t("Kept in this browser"));
+    if (correcting || practising) return showStatus(t("Kept in this browser"));
     saving = attemptSave();
     await saving;
     saving = null;
@@ -166,7 +171,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
   }
 
   function onPageHide() {
-    if (saved >= version || locked || correcting) return;
+    if (saved >= version || locked || correcting || practising) return;
     post(data.urls.draft, JSON.stringify({ version, draft: current() }), { keepalive: true }).catch(() => {});
   }
 
@@ -186,6 +191,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
 
   async function renew() {
     lastRenewed = Date.now();
+    if (practising) return renewed(data);
     try {
       renewed(await post(data.urls.heartbeat, "{}"));
     } catch (error) {

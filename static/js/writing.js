@@ -1,7 +1,7 @@
 // What the pages on which people write share: keys, the form, and whether the answer can go.
 import { readKeys, showKeys } from "./keys.js";
 import { layOut } from "./prose.js";
-import { openTask } from "./task.js";
+import { openTask, tellState } from "./task.js";
 
 /**
  * Open the page `root` of a written answer.
@@ -32,6 +32,7 @@ export function openWriting(root, { draft, adopt, lock, problem, answer, command
   function draw() {
     root.querySelector("[data-missing]").textContent = problem();
     root.querySelector("[data-submit]").disabled = task.isLocked() || problem() !== "";
+    tellState(draft());
   }
 
   function submit() {

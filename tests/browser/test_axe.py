@@ -35,6 +35,8 @@ NAMED = {
     "checkpoint_id": ("checkpoint", "pk"),
     "campaign_id": ("campaign", "pk"),
     "name": ("form", "name"),
+    "tour_number": ("practicetour", "number"),
+    "task_name": ("practiceanswer", "task"),
     "term_id": ("makerterm", "pk"),
     "completion_id": ("completion", "pk"),
     "demonstration_id": ("demonstration", "pk"),

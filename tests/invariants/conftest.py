@@ -30,6 +30,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Invitation,
         Job,
         Message,
+        PracticeAnswer,
+        PracticeTour,
         Question,
         Run,
         TeamSettings,
@@ -75,6 +77,10 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     TeamSettings.objects.create()
     question = Question.objects.create(lease=ranking.lease, labeler=ada)
     Message.objects.create(question=question, author=ada, text="Why?")
+    tour = PracticeTour.objects.create(labeler=ada, number=1)
+    PracticeAnswer.objects.create(
+        tour=tour, task="photo", answer={"text": "I see none."}, idempotency_key="k", payload_sha256="0" * 64
+    )
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task, ranking=ranking, held=held, other=other, demonstration=demonstration, endpoint=endpoint, hal=hal

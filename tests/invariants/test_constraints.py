@@ -49,6 +49,12 @@ BREAKERS = {
     "question_is_shared_with_its_answer": update("question", "shared_at = now()"),
     "message_says_something": lambda w: copy_of("labeling_message", text="''"),
     "prompt_categories_are_known": update("prompt", "categories = '{odd}'"),
+    "practice_tour_number_once_per_labeler": lambda w: copy_of("labeling_practicetour"),
+    "practice_tour_number_from_1": lambda w: copy_of("labeling_practicetour", number="0"),
+    "practice_tour_ends_after_it_began": update("practicetour", "finished_at = began_at - interval '1 second'"),
+    "practice_answer_once_per_attempt": lambda w: copy_of("labeling_practiceanswer", **NEW),
+    "practice_answer_once_per_idempotency_key": lambda w: copy_of("labeling_practiceanswer", attempt="2"),
+    "practice_answer_attempt_from_1": lambda w: copy_of("labeling_practiceanswer", attempt="0", **NEW),
     "invitation_accepted_by_someone_at_some_time": update("invitation", "accepted_at = now()"),
     "batch_overlap_1_to_100": update("batch", "overlap = 101"),
     "batch_temperature_0_to_2": update("batch", "temperature = 2.1"),
@@ -206,3 +212,8 @@ def test_a_suggestion_is_frozen_once_it_ended_and_what_was_made_of_it_always(wor
         "DELETE FROM labeling_demonstrationsuggestion",
     ):
         assert "suggestion" in str(refused(statement))
+
+
+def test_a_practice_answer_stays(world, refused):
+    for statement in (update("practiceanswer", "attempt = 2"), "DELETE FROM labeling_practiceanswer"):
+        assert "labeling_practiceanswer" in str(refused(statement))

@@ -22,14 +22,16 @@ LABELERS_TOO = (
     "guide/",
     "guidelines/",
     "questions/",
+    "tour/",
     "api/v1/tasks/",
+    "api/v1/tour/",
     "api/v1/guidelines/",
     "api/v1/preview/",
     "api/v1/schema/",
 )
 ADMINS_ONLY = ("people/", "audit/", "settings/")
 # Their own work: admins do not rank.
-NOT_ADMINS = ("work/", "answers/", "api/v1/tasks/")
+NOT_ADMINS = ("work/", "answers/", "tour/", "api/v1/tasks/", "api/v1/tour/")
 # What its prefix does not tell.
 EXCEPTIONS = {
     "guidelines/versions/": ("researcher", "admin"),
