@@ -23,6 +23,8 @@ COMMANDS = {
     "cannot_rank": ("y", _("cannot be ranked")),
     "same": ("z", _("these two are the same")),
     "preview": ("F9", _("how the text will look, and back to writing")),
+    "suggest": ("F8", _("ask a model for a text to begin from; stop it")),
+    "use_suggestion": ("F4", _("take the suggestion over")),
     "keys": ("?", _("show the keys")),
 }
 # Function keys that browsers leave to pages.

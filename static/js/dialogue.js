@@ -2,6 +2,7 @@
 // a turn's place says whose it is. One of them is in the editor, mostly the last; the others are shown to be read.
 import { openEditor } from "./editor.js";
 import { layOut } from "./prose.js";
+import { openSuggestion } from "./suggestion.js";
 import { t } from "./words.js";
 import { openWriting } from "./writing.js";
 
@@ -32,17 +33,24 @@ function openDialogue(root) {
     },
     say: (text) => page.task.say(text),
   });
+  const suggestion = openSuggestion(root, {
+    editor,
+    task: () => page.task,
+    turns: () => turns.slice(0, at).map(({ content }, index) => ({ role: speaker(index), content })),
+    mine: () => speaker(at) === "assistant",
+  });
   const page = openWriting(root, {
-    draft: () => ({ turns, at, pasted: pastedBefore }),
+    draft: () => ({ turns, at, pasted: pastedBefore, suggestions: suggestion.used }),
     adopt,
     lock: (on) => {
       editor.lock(on);
+      suggestion.lock(on);
       list.inert = on;
       draw();
     },
     problem,
     answer,
-    commands: { preview: () => editor.preview(), undo: (event) => (event.shiftKey ? redo() : undo()) },
+    commands: { ...suggestion.commands, preview: () => editor.preview(), undo: (event) => (event.shiftKey ? redo() : undo()) },
     typing: (event) => {
       if (event.key !== "Enter" || !event.altKey || event.ctrlKey || event.metaKey) return false;
       add();
@@ -79,6 +87,7 @@ function openDialogue(root) {
       turns: all.slice(0, -1).map(({ content }, index) => ({ role: speaker(index), content })),
       text: all.at(-1).content,
       pasted: all.reduce((sum, { pasted }) => sum + pasted, pastedBefore),
+      suggestions: suggestion.used,
     };
   }
 
@@ -97,6 +106,7 @@ function openDialogue(root) {
       [turns, at, pastedBefore] = [[blank()], 0, 0];
     }
     [done, undone] = [[], []];
+    suggestion.adopt(good ? draft.suggestions : answer?.suggestions);
     show();
   }
 
@@ -217,6 +227,7 @@ function openDialogue(root) {
     part("undo").disabled = page.task.isLocked() || !done.length;
     part("redo").disabled = page.task.isLocked() || !undone.length;
     page.draw();
+    suggestion.draw();
   }
 
   part("add").addEventListener("click", add);
@@ -224,6 +235,7 @@ function openDialogue(root) {
   part("redo").addEventListener("click", redo);
   part("script").hidden = false;
   page.start();
+  suggestion.start();
   editor.focus();
 }
 

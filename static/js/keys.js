@@ -15,6 +15,8 @@ export const COMMANDS = {
   cannot_rank: "y",
   same: "z",
   preview: "F9",
+  suggest: "F8",
+  use_suggestion: "F4",
   keys: "?",
 };
 

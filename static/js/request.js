@@ -25,14 +25,21 @@ function csrfToken() {
 }
 
 /** POST `body` (a JSON text). The answer's JSON, or null where it is empty. */
-export async function post(url, body, { key, keepalive = false } = {}) {
+export function post(url, body, { key, keepalive = false } = {}) {
   const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrfToken() };
   if (key) headers["Idempotency-Key"] = key;
+  return answerTo(url, { method: "POST", headers, body, keepalive });
+}
+
+/** GET. The answer's JSON. */
+export const get = (url) => answerTo(url, { headers: { Accept: "application/json" }, cache: "no-store" });
+
+async function answerTo(url, options) {
   let response;
   let answer = null;
   try {
     const signal = AbortSignal.timeout(GIVE_UP_AFTER);
-    response = await fetch(url, { method: "POST", headers, body, signal, keepalive, credentials: "same-origin" });
+    response = await fetch(url, { ...options, signal, credentials: "same-origin" });
     const text = await response.text();
     if (text && response.headers.get("Content-Type")?.includes("json")) answer = JSON.parse(text);
   } catch (error) {

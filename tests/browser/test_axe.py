@@ -15,7 +15,7 @@ from django.urls import URLPattern, get_resolver
 from playwright.sync_api import Page, expect
 
 from labeling.leasing.models import Lease
-from tests.factories import make_batch, make_prompt, make_task
+from tests.factories import make_batch, make_endpoint, make_prompt, make_suggestion, make_task
 from tests.invariants.conftest import world  # noqa: F401, a fixture
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -140,6 +140,24 @@ def test_no_state_of_the_writing_page_has_a_fault(sign_in, ada):
         found += faults(page, dialog)
         page.keyboard.press("Escape")
     assert found == []
+
+
+def test_no_state_of_a_suggestion_has_a_fault(sign_in, ada):
+    batch = make_batch(kind="demonstration", suggestions=make_endpoint())
+    make_task(batch=batch, prompt=make_prompt("Which?"), texts=())
+    page = sign_in(ada, at="/work/")
+    page.get_by_role("button", name="Begin").click()
+    page.wait_for_selector("main[data-live]")
+    found = faults(page, "before it is asked for")
+    lease = Lease.objects.get()
+    make_suggestion(lease=lease, text="Words, words. " * 200)
+    page.reload()
+    expect(page.get_by_role("button", name="Use it")).to_be_enabled()
+    found += faults(page, "done")
+    make_suggestion(lease=lease, text="", state="failed", failure="named")
+    page.reload()
+    expect(page.get_by_text("cannot be shown")).to_be_visible()
+    assert found + faults(page, "failed") == []
 
 
 def test_no_state_of_the_dialogue_page_has_a_fault(sign_in, ada):
