@@ -82,7 +82,7 @@ def skip_practice(*, labeler: User, number: int, name: str, reason: Any) -> Prac
     """The practice task as skipped; it counts as seen. Skipping what was skipped last changes nothing."""
     if not isinstance(reason, str) or not 1 <= len(reason.strip()) <= REASON_CHARACTERS:
         raise Refusal(_("Say why you skip it, in 1 to {number} characters.").format(number=REASON_CHARACTERS))
-    reason = check_text(reason, where="the reason").strip()
+    reason = check_text(reason, where=_("the reason")).strip()
     task = practice_task(name)
     tour = _locked(labeler, number)
     latest = tour.answers.filter(task=name).order_by("-attempt").first()

@@ -7,7 +7,9 @@ import secrets
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from labeling.forms.models import Form
 from labeling.forms.queries import usable_forms
+from labeling.forms.wording import in_language
 from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
 from labeling.people.models import User
@@ -35,6 +37,11 @@ class EndpointForm(forms.Form):
     )
 
 
+class FormChoice(forms.ModelChoiceField):
+    def label_from_instance(self, form: Form) -> str:
+        return in_language(form.title)
+
+
 class BatchForm(forms.Form):
     name = forms.CharField(max_length=100, label=_("Name"))
     kind = forms.ChoiceField(
@@ -52,7 +59,7 @@ class BatchForm(forms.Form):
         help_text=_("K is shared out evenly over those you tick. None for ideal answers."),
         label=_("Endpoints"),
     )
-    form = forms.ModelChoiceField(
+    form = FormChoice(
         queryset=None,
         required=False,
         empty_label=_("The usual one: rate each, then rank all"),
