@@ -140,4 +140,5 @@ export default {
   "Two turns removed: it and the reply.": "Zwei Beiträge entfernt: er und die Erwiderung.",
   "Write the first turn.": "Schreiben Sie den ersten Beitrag.",
   "{number}. {who}": "{number}. {who}",
+  "Note {place} of {count}": "Notiz {place} von {count}",
 };
