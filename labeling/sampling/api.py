@@ -14,6 +14,14 @@ from labeling.fields import Fields
 from labeling.forms.queries import form_named
 from labeling.refusals import NotFound, Refusal
 from labeling.sampling import queries, services
+from labeling.sampling.briefs import (
+    LEAST_PAIRS,
+    MOST_BRIEFS,
+    MOST_PAIRS,
+    NOTE_CHARACTERS,
+    USUAL_PAIRS,
+    create_prompt_batch,
+)
 from labeling.sampling.choosing import Selection
 from labeling.sampling.models import Batch, Endpoint
 
@@ -81,7 +89,11 @@ class Batches(APIView):
 
     @extend_schema(operation_id="batches_create", request=OBJECT, responses={201: OBJECT})
     def post(self, request: Request) -> Response:
-        batch = services.create_batch(created_by=request.user, **read_batch(Fields(request.data)))
+        body = Fields(request.data)
+        if body.text("kind", "ranking") == Batch.Kind.PROMPT:
+            batch = create_prompt_batch(created_by=request.user, **read_prompt_batch(body))
+        else:
+            batch = services.create_batch(created_by=request.user, **read_batch(body))
         job = services.start_sampling(batch=batch, actor=request.user)
         return Response(described(batch) | {"job": str(job.pk)}, status=201)
 
@@ -143,6 +155,29 @@ def read_batch(body: Fields) -> dict:
         "words_low": body.integer("words_low", None, least=1, most=services.MOST_WORDS),
         "words_high": body.integer("words_high", None, least=1, most=services.MOST_WORDS),
         "suggestions": find_endpoint(name) if (name := body.text("suggestions", "", longest=100)) else None,
+    }
+    body.done()
+    return given
+
+
+def read_prompt_batch(body: Fields) -> dict:
+    """The arguments of `create_prompt_batch` in a request's body."""
+    body.text("kind")
+    numbers = {name: body.integer(name, 0, least=0, most=MOST_BRIEFS) for name in ("plain", "few_shot")}
+    given = {
+        "name": body.text("name", longest=100),
+        **numbers,
+        "user_based": body.integer("user_based", None, least=0, most=MOST_BRIEFS),
+        "statements": body.texts("statements", [], most=MOST_BRIEFS),
+        "use_cases": body.texts("use_cases", []),
+        "spread": body.text("spread", "paper"),
+        "pairs": body.integer("pairs", USUAL_PAIRS, least=LEAST_PAIRS, most=MOST_PAIRS),
+        "note": body.text("note", "", longest=NOTE_CHARACTERS),
+        "overlap": body.integer("overlap", 1, least=1, most=100),
+        "groups": body.texts("groups", ["training"]),
+        "group_targets": body.any("group_targets", ""),
+        "priority": body.integer("priority", 0, least=-1000, most=1000),
+        "seed": body.integer("seed", 0, least=-(2**63), most=2**63 - 1),
     }
     body.done()
     return given

@@ -13,9 +13,11 @@ from labeling.forms.wording import in_language
 from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
 from labeling.people.models import User
-from labeling.sampling import queries
+from labeling.sampling import briefs, queries
 from labeling.sampling.choosing import Selection
 from labeling.sampling.models import Batch
+
+STATEMENTS_BYTES = 5_000_000
 
 
 class EndpointForm(forms.Form):
@@ -40,6 +42,94 @@ class EndpointForm(forms.Form):
 class FormChoice(forms.ModelChoiceField):
     def label_from_instance(self, form: Form) -> str:
         return in_language(form.title)
+
+
+class PromptBatchForm(forms.Form):
+    name = forms.CharField(max_length=100, label=_("Name"))
+    plain = forms.IntegerField(min_value=0, initial=0, label=_("Prompts of any task"))
+    few_shot = forms.IntegerField(
+        min_value=0,
+        initial=0,
+        label=_("Prompts with examples"),
+        help_text=_("An instruction, several pairs of query and response, and one more query."),
+    )
+    pairs = forms.IntegerField(
+        initial=briefs.USUAL_PAIRS, label=_("Pairs in each, at least"), help_text=_("From 2 to 20.")
+    )
+    use_cases = forms.MultipleChoiceField(
+        choices=UseCase.choices,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=_("Use cases to aim at"),
+        help_text=_("Of these two forms. None ticked: all ten."),
+    )
+    spread = forms.ChoiceField(
+        choices=[
+            ("paper", _("as InstructGPT's customers used it (generation 45.6 %, open QA 12.4 % …)")),
+            ("even", _("evenly")),
+            ("none", _("not at all: labelers choose")),
+        ],
+        label=_("How they are spread"),
+    )
+    statements = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 6, "dir": "auto"}),
+        label=_("Stated uses"),
+        help_text=_(
+            "What people said they would use an assistant for, such as in their applications; one on each line. "
+            "Labelers read them."
+        ),
+    )
+    statements_file = forms.FileField(
+        required=False, label=_("Or a file of them"), help_text=_("Text in UTF-8, one on each line, up to 5 MB.")
+    )
+    user_based = forms.IntegerField(
+        min_value=0,
+        required=False,
+        label=_("Prompts for stated uses"),
+        help_text=_("In all, shared out over the lines. Empty: one for each."),
+    )
+    note = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+        label=_("A note to the labelers"),
+        help_text=_("Stands in each brief."),
+    )
+    overlap = forms.IntegerField(initial=1, label=_("Overlap"), help_text=_("How many labelers write to each brief."))
+    groups = forms.MultipleChoiceField(
+        choices=[(group.value, group.label) for group in briefs.WRITERS],
+        initial=["training"],
+        widget=forms.CheckboxSelectMultiple,
+        label=_("Labeler groups"),
+        help_text=_("Held-out labelers write no prompts: nothing of theirs may train a model."),
+    )
+    priority = forms.IntegerField(initial=0, label=_("Priority"), help_text=_("Higher ones are served first."))
+    seed = forms.IntegerField(label=_("Seed"), help_text=_("The same seed gives the same briefs in the same order."))
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["seed"].initial = secrets.randbelow(2**31)
+
+    def clean_statements_file(self) -> list[str]:
+        """Its lines."""
+        upload = self.cleaned_data["statements_file"]
+        if upload is None:
+            return []
+        if upload.size > STATEMENTS_BYTES:
+            raise forms.ValidationError(_("The file is larger than 5 MB; give the stated uses in smaller ones."))
+        try:
+            return upload.read().decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise forms.ValidationError(
+                _("The file is not UTF-8: byte {byte} cannot be read. Save it as UTF-8.").format(byte=error.start)
+            ) from None
+
+    def batch(self) -> dict:
+        """The arguments of `create_prompt_batch`."""
+        given = dict(self.cleaned_data)
+        lines = given.pop("statements").splitlines() + given.pop("statements_file")
+        return {**given, "statements": lines}
 
 
 class BatchForm(forms.Form):

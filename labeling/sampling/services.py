@@ -188,7 +188,7 @@ def create_batch(
         )
     if kind == Batch.Kind.PROMPT:
         raise Refusal(_("A batch of prompts to be written holds no prompts yet; say what is wanted of whom instead."))
-    _check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)
+    check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)
     if not -(2**63) <= seed < 2**63:
         raise Refusal(_("The seed {seed} does not fit 64 bits.").format(seed=seed))
     if unknown := set(groups) - set(User.Group.values):
@@ -333,7 +333,10 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
     return again
 
 
-def _check_numbers(*, overlap: int, priority: int, temperature: float, top_p: float, max_tokens: int) -> None:
+def check_numbers(
+    *, overlap: int, priority: int, temperature: float = 1.0, top_p: float = 1.0, max_tokens: int = 256
+) -> None:
+    """Refusal where one of the batch's numbers is out of its range."""
     if not 1 <= overlap <= 100:
         raise Refusal(
             _("The overlap is {overlap}; from 1 to 100 labelers can answer the same task.").format(overlap=overlap)

@@ -9,6 +9,7 @@ urlpatterns = [
     path("endpoints/<int:endpoint_id>/switch/", views.endpoint_switch, name="endpoint-switch"),
     path("batches/", views.batches, name="batches"),
     path("batches/new/", views.batch_new, name="batch-new"),
+    path("batches/new/written/", views.batch_new_prompts, name="batch-new-prompts"),
     path("batches/<int:batch_id>/", views.batch, name="batch"),
     path("batches/<int:batch_id>/sample/", views.batch_sample, name="batch-sample"),
     path("batches/<int:batch_id>/items/<int:item_id>/", views.batch_item, name="batch-item"),

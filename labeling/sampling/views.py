@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from labeling.background.models import Job
 from labeling.people.access import STAFF, only
 from labeling.refusals import NotFound, Refusal
-from labeling.sampling import forms, queries, services
+from labeling.sampling import briefs, forms, queries, services
 
 
 @require_http_methods(["GET", "POST"])
@@ -75,6 +75,22 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             return redirect("batch", made.pk)
     context = {"form": form, "has_endpoint": queries.active_endpoints().exists()}
     return render(request, "sampling/batch_new.html", context, status=400 if form.errors else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@only(*STAFF)
+def batch_new_prompts(request: HttpRequest) -> HttpResponse:
+    """A batch of prompts that labelers write."""
+    form = forms.PromptBatchForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = briefs.create_prompt_batch(created_by=request.user, **form.batch())
+        except Refusal as refusal:
+            form.add_error(None, refusal.message)
+        else:
+            services.start_sampling(batch=made, actor=request.user)
+            return redirect("batch", made.pk)
+    return render(request, "sampling/batch_new_prompts.html", {"form": form}, status=400 if form.errors else 200)
 
 
 @require_GET
