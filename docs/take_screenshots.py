@@ -31,6 +31,7 @@ STAFF = {
     "batches": "/batches/",
     "batch-new": "/batches/new/",
     "written": "/written/",
+    "batch-new-written": "/batches/new/written/",
     "datasets": "/datasets/",
     "dataset-new": "/datasets/new/",
     "runs": "/runs/",
@@ -108,6 +109,31 @@ def shoot_writing(page: Page) -> None:
         page.wait_for_timeout(1000)
 
 
+def shoot_written_prompt(page: Page) -> None:
+    """The page on which prompts are written, with examples; its batch is made like those above."""
+    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
+    batch = {"name": "prompts to write", "kind": "prompt", "groups": ["researcher"], "few_shot": 1, "pairs": 2}
+    page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
+    for _ in range(TRIES):
+        page.goto("/work/next/")
+        if page.locator("[data-written-prompt][data-live]").count():
+            break
+        page.wait_for_timeout(1000)
+    else:
+        print("no prompt to write")
+        return
+    page.get_by_label("Instruction").fill("Say how the message feels: glad, sad or neither.")
+    for number, (query, response) in enumerate([("The sun is out!", "glad"), ("Rain again.", "sad")], 1):
+        example = page.get_by_role("group", name=f"Example {number}")
+        example.get_by_label("Query").fill(query)
+        example.get_by_label("Response").fill(response)
+    page.get_by_label("The last query").fill("It is Tuesday.")
+    page.wait_for_timeout(1200)
+    shoot_both(page, "written-prompt")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/work/**")
+
+
 def shoot_both(page: Page, name: str) -> None:
     """A page that can be reached once."""
     for scheme in ("light", "dark"):
@@ -171,6 +197,7 @@ def main() -> None:
                 page = sign_in(browser, base, name, accounts[name], scheme)
                 if role == "researcher" and scheme == "light":
                     shoot_writing(page)
+                    shoot_written_prompt(page)
                     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 pages = {"labeler": LABELER, "researcher": STAFF, "admin": ADMIN}[role]
                 for title, path in pages.items():

@@ -162,6 +162,14 @@ def write_suggestion(job: Job) -> dict:
     return {"state": suggestion.state, "failure": suggestion.failure}
 
 
+@handles("admit_written_prompt")
+def admit_written_prompt(job: Job) -> dict:
+    from labeling.demos import written
+
+    admission = written.admit_written_prompt(written=written.get_written_prompt(job.arguments["written"]))
+    return {"prompt": str(admission.prompt_id or ""), "reason": admission.reason}
+
+
 @handles("look_for_maker")
 def look_for_maker(job: Job) -> dict:
     from labeling.blindness.services import get_term, look_for_term

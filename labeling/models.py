@@ -3,7 +3,7 @@
 from labeling.audit.models import AuditEvent
 from labeling.background.models import Job
 from labeling.campaigns.models import Campaign
-from labeling.demos.models import Demonstration, DemonstrationSuggestion, Suggestion
+from labeling.demos.models import Admission, Demonstration, DemonstrationSuggestion, Suggestion, WrittenPrompt
 from labeling.exports.models import Dataset, DatasetRow
 from labeling.forms.models import Form, FormVersion
 from labeling.governance.models import Decision, Finding
@@ -18,6 +18,7 @@ from labeling.rankings.models import Judgment, Ranking
 from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, MakerTerm, Provenance
 
 __all__ = [
+    "Admission",
     "ApiToken",
     "AuditEvent",
     "Batch",
@@ -60,4 +61,5 @@ __all__ = [
     "Task",
     "TeamSettings",
     "User",
+    "WrittenPrompt",
 ]

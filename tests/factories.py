@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from labeling.demos.models import Demonstration, Suggestion
+from labeling.demos.models import Demonstration, Suggestion, WrittenPrompt
 from labeling.intake.models import Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, Seat, Task
 from labeling.leasing.services import seat_groups
@@ -158,3 +158,18 @@ def make_suggestion(*, lease: Lease, text: str = "A suggestion.", state: str = "
         **extra,
     }
     return Suggestion.objects.create(lease=lease, text=text, state=state, **given)
+
+
+def make_written_prompt(*, labeler, text: str = "", task: Task | None = None, **extra) -> WrittenPrompt:
+    lease = make_lease(task=task or make_brief(), labeler=labeler, state="submitted")
+    return WrittenPrompt.objects.create(
+        lease=lease,
+        task=lease.task,
+        labeler=labeler,
+        group=labeler.group,
+        origin="simulated" if labeler.is_simulated else "workbench",
+        idempotency_key=f"key-{next(_number)}",
+        payload_sha256="0" * 64,
+        form="plain",
+        **{"content": {"text": text or f"Written prompt {next(_number)}."}, "use_case": "chat", **extra},
+    )

@@ -1,4 +1,4 @@
-"""Demonstrations: the ideal answer to a prompt, or a dialogue that goes on from it, by a person. Append-only.
+"""What people write: the ideal answer to a prompt, a dialogue that goes on from it, and prompts. Append-only.
 
 And what models suggested meanwhile, asked for by who wrote it, and what became of that.
 """
@@ -11,9 +11,11 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
+from django.utils.translation import gettext_lazy as _
 
+from labeling.intake.models import Prompt, UseCase
 from labeling.leasing.models import Lease, Task
-from labeling.sampling.models import Endpoint
+from labeling.sampling.models import BriefForm, Endpoint
 
 # Of a dialogue, the last answer among them.
 MOST_TURNS = 40
@@ -217,4 +219,110 @@ class DemonstrationSuggestion(models.Model):
         ]
         triggers = [
             pgtrigger.Protect(name="suggestion_use_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+
+class WrittenPrompt(models.Model):
+    """One acknowledged prompt. A correction is another row that names the one it replaces.
+
+    `content` is {"text"}, or of a few-shot prompt {"instruction", "pairs": [{"query", "response"}], "query"}.
+    """
+
+    class Origin(models.TextChoices):
+        WORKBENCH = "workbench"
+        SIMULATED = "simulated"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="written_prompts")
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="written_prompts")
+    labeler = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="written_prompts")
+    group = models.CharField(max_length=12)
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.WORKBENCH)
+    revision = models.PositiveSmallIntegerField(default=1)
+    replaces = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="replaced_by")
+    idempotency_key = models.CharField(max_length=100)
+    payload_sha256 = models.CharField(max_length=64)
+    # Why it corrects the prompt that it replaces.
+    correction_reason = models.CharField(max_length=300, blank=True)
+    surplus = models.BooleanField(default=False)
+    form = models.CharField(max_length=10, choices=BriefForm)
+    content = models.JSONField()
+    use_case = models.CharField(max_length=20, choices=UseCase)
+    # Characters of it that were pasted or dropped in, as the browser counted them.
+    pasted = models.IntegerField(default=0)
+    active_seconds = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lease", "revision"], name="written_prompt_one_per_lease_and_revision"),
+            models.UniqueConstraint(
+                fields=["lease", "idempotency_key"], name="written_prompt_once_per_idempotency_key"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(revision=1, replaces__isnull=True)
+                | models.Q(revision__gt=1, replaces__isnull=False),
+                name="written_prompt_revision_names_what_it_replaces",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(origin="simulated", group="simulated")
+                | (~models.Q(origin="simulated") & ~models.Q(group="simulated")),
+                name="written_prompt_simulated_is_marked",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(use_case__in=UseCase.values), name="written_prompt_use_case_is_known"
+            ),
+            models.CheckConstraint(condition=models.Q(pasted__gte=0), name="written_prompt_pasted_is_a_count"),
+            models.CheckConstraint(
+                condition=(
+                    models.Q(form__in=["plain", "user_based"], content__text__isnull=False)
+                    & ~models.Q(content__text="")
+                )
+                | (
+                    models.Q(form="few_shot", content__instruction__isnull=False, content__query__isnull=False)
+                    # From 2 to 20.
+                    & models.Q(content__pairs__1__isnull=False, content__pairs__20__isnull=True)
+                    & ~models.Q(content__instruction="")
+                    & ~models.Q(content__query="")
+                ),
+                name="written_prompt_has_the_parts_of_its_form",
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at", "id"])]
+        triggers = [
+            pgtrigger.Protect(name="written_prompt_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+
+class Admission(models.Model):
+    """What the gate said of a written prompt: it is in the pool as `prompt`, or it is not, for a reason."""
+
+    class Reason(models.TextChoices):
+        CORRECTED = "corrected", _("its writer has corrected it")
+        HELD_OUT = "held_out", _("its writer is held out of training")
+        SIMULATED = "simulated", _("a program wrote it")
+        DUPLICATE = "duplicate", _("the same text is there already")
+        USER_CAP = "user_cap", _("its writer has as many prompts as one person may")
+        OTHER = "other", _("it is no prompt that can be used")
+
+    written = models.OneToOneField(WrittenPrompt, on_delete=models.PROTECT, related_name="admission")
+    # A correction that leaves the text as it was keeps the prompt.
+    prompt = models.ForeignKey(Prompt, null=True, on_delete=models.PROTECT, related_name="admissions")
+    reason = models.CharField(max_length=10, choices=Reason, blank=True)
+    detail = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(prompt__isnull=False, reason="")
+                | models.Q(
+                    prompt__isnull=True,
+                    reason__in=["corrected", "held_out", "simulated", "duplicate", "user_cap", "other"],
+                ),
+                name="admission_has_a_prompt_or_a_reason",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="admission_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
         ]

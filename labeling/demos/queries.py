@@ -1,4 +1,4 @@
-"""Demonstrations and suggestions as their own author may read them, and as the team does."""
+"""What people wrote, and what was suggested to them: as its own author may read it, and as the team does."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from django.db.models.functions import Length, Substr
 from django.utils.translation import gettext as _
 
 from labeling.demos import edits
-from labeling.demos.models import Demonstration, DemonstrationSuggestion, Suggestion
+from labeling.demos.models import Admission, Demonstration, DemonstrationSuggestion, Suggestion, WrittenPrompt
 from labeling.demos.suggesting import FAILURES, check_open
 from labeling.demos.uses import message_at
+from labeling.intake.models import Prompt
 from labeling.leasing.models import Lease
 from labeling.leasing.services import NO_SUCH_TASK
 from labeling.paging import Page, keyset_page
@@ -68,6 +69,21 @@ def suggestions_shown(*, lease_id: uuid.UUID | str, labeler: User, number: int |
     ]
 
 
+def written_prompts_of(lease: Lease) -> list[WrittenPrompt]:
+    """The prompts that the labeler wrote for this lease, oldest revision first."""
+    return list(lease.written_prompts.select_related("admission__prompt").order_by("revision"))
+
+
+def content_of_prompt(written: WrittenPrompt) -> dict:
+    """What was written, in the shape in which it was sent."""
+    return {**written.content, "use_case": written.use_case, "pasted": written.pasted}
+
+
+def admission_of(written: WrittenPrompt) -> Admission | None:
+    """What the gate said; None before it did."""
+    return getattr(written, "admission", None)
+
+
 # For the team
 
 
@@ -99,3 +115,18 @@ def page_of_uses(batch: Batch, *, after: str | None = None, size: int = 20) -> P
         written = message_at(use.demonstration, use.suggestion.turn) or ""
         use.pieces = list(edits.shown(use.suggestion.text, written, use.operations))
     return page
+
+
+def page_of_written_prompts(batch: Batch, *, after: str | None = None, size: int = 30) -> Page:
+    """What was written in the batch, newest first, each in its latest revision, with writer and admission."""
+    rows = WrittenPrompt.objects.filter(task__batch=batch, replaced_by=None)
+    related = ("labeler", "lease", "task__item", "admission__prompt")
+    return keyset_page(rows.select_related(*related), order=("-created_at", "-id"), after=after, size=size)
+
+
+def writing_of(prompt: Prompt) -> WrittenPrompt | None:
+    """The latest writing that became this prompt; None where it came from elsewhere."""
+    written = WrittenPrompt.objects.filter(admission__prompt=prompt).select_related(
+        "labeler", "task__batch", "task__item"
+    )
+    return written.order_by("-created_at").first()

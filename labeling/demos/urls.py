@@ -1,18 +1,19 @@
-"""Demonstrations answer tasks, whose addresses are in leasing; these are what is beside them."""
+"""What is written answers tasks, whose addresses are in leasing; these are what is beside them."""
 
 from django.urls import path
 
 from labeling.demos import api, views
-from labeling.demos.views import DIALOGUE, KIND
 from labeling.leasing.kinds import register
 from labeling.sampling.models import Batch
 
-register(Batch.Kind.DEMONSTRATION, KIND)
-register(Batch.Kind.DIALOGUE, DIALOGUE)
+register(Batch.Kind.DEMONSTRATION, views.KIND)
+register(Batch.Kind.DIALOGUE, views.DIALOGUE)
+register(Batch.Kind.PROMPT, views.PROMPT_KIND)
 urlpatterns = [
     path("written/", views.written, name="written"),
     path("written/<uuid:demonstration_id>/", views.written_one, name="written-one"),
     path("batches/<int:batch_id>/suggestions/", views.batch_suggestions, name="batch-suggestions"),
+    path("batches/<int:batch_id>/written/", views.written_prompts, name="written-prompts"),
 ]
 SUGGESTIONS = "tasks/<str:lease_id>/suggestions/"
 api_urlpatterns = [

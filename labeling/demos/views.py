@@ -1,24 +1,44 @@
-"""What the pages of a written task need, which `labeling.leasing.views` renders; and what was written, for the team."""
+"""What the pages of tasks to write need, which `labeling.leasing.views` renders; and what was written, for the team."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from labeling.demos.models import MOST_TURNS
-from labeling.demos.queries import content_of, demonstrations_of, get_written, page_of_uses, written_page
+from labeling.demos import queries
+from labeling.demos.layout import messages_of
+from labeling.demos.models import MOST_TURNS, WrittenPrompt
 from labeling.demos.services import TEXT_CHARACTERS, first_speaker, speaker, submit_demonstration
+from labeling.demos.written import submit_written_prompt
+from labeling.intake.models import UseCase
 from labeling.leasing.answers import form_head, form_number, form_text, form_texts
 from labeling.leasing.kinds import Kind
 from labeling.leasing.models import Lease
 from labeling.people.access import STAFF, only
 from labeling.people.queries import get_person
 from labeling.refusals import Refusal
-from labeling.sampling.models import Batch
+from labeling.sampling.briefs import LEAST_PAIRS, MOST_PAIRS
+from labeling.sampling.models import Batch, BriefForm
+from labeling.sampling.services import get_batch
+
+# What a labeler reads beside each use case.
+USE_CASES = {
+    UseCase.GENERATION: gettext_lazy("something new: a story, a letter, a program"),
+    UseCase.OPEN_QA: gettext_lazy("a question whose answer one has to know"),
+    UseCase.BRAINSTORMING: gettext_lazy("ideas, a list of possibilities"),
+    UseCase.CHAT: gettext_lazy("a conversation, with an assistant or a character"),
+    UseCase.REWRITE: gettext_lazy("a given text in another way: simpler, translated, mended"),
+    UseCase.SUMMARIZATION: gettext_lazy("a given text, shorter"),
+    UseCase.CLASSIFICATION: gettext_lazy("which of several classes a given text belongs to"),
+    UseCase.OTHER: gettext_lazy("what fits none of these"),
+    UseCase.CLOSED_QA: gettext_lazy("a question whose answer stands in a given text"),
+    UseCase.EXTRACT: gettext_lazy("names, dates or other parts out of a given text"),
+}
 
 
 def read_form(fields: QueryDict, lease: Lease) -> dict:
@@ -43,14 +63,58 @@ def context(lease: Lease) -> dict:
 
 KIND = Kind(
     submit=submit_demonstration,
-    answers=demonstrations_of,
-    content=content_of,
+    answers=queries.demonstrations_of,
+    content=queries.content_of,
     read_form=read_form,
     context=context,
     task_template="demos/task.html",
     answer_template="demos/answer.html",
 )
 DIALOGUE = replace(KIND, task_template="demos/dialogue.html")
+
+
+def read_prompt_form(fields: QueryDict, lease: Lease) -> dict:
+    """The submit body that the form's fields say. An example without a word is one that was not wanted."""
+    body = {**form_head(fields), "use_case": fields.get("use_case", "")}
+    if lease.task.item.brief["form"] != BriefForm.FEW_SHOT:
+        return {**body, "text": form_text(fields, "text")}
+    texts = zip(form_texts(fields, "pair_query"), form_texts(fields, "pair_response"), strict=False)
+    pairs = [{"query": query, "response": response} for query, response in texts if query.strip() or response.strip()]
+    return {**body, **{name: form_text(fields, name) for name in ("instruction", "query")}, "pairs": pairs}
+
+
+def prompt_context(lease: Lease) -> dict:
+    brief = lease.task.item.brief
+    numbered = zip(USE_CASES.items(), "1234567890", strict=True)
+    return {
+        "brief": brief,
+        "text_characters": TEXT_CHARACTERS,
+        "use_cases": [(value, UseCase(value).label, hint, key) for (value, hint), key in numbered],
+        "blank_pairs": [{"query": "", "response": ""}] * max(LEAST_PAIRS, brief["pairs"]),
+        "spare_pairs": [{"query": "", "response": ""}] * 2,
+        "least_pairs": max(LEAST_PAIRS, brief["pairs"]),
+        "most_pairs": MOST_PAIRS,
+    }
+
+
+def prompt_answer_context(written: WrittenPrompt) -> dict:
+    return {
+        "written": written,
+        "written_messages": messages_of(written.form, written.content),
+        "admission": queries.admission_of(written),
+    }
+
+
+PROMPT_KIND = Kind(
+    submit=submit_written_prompt,
+    answers=queries.written_prompts_of,
+    content=queries.content_of_prompt,
+    read_form=read_prompt_form,
+    context=prompt_context,
+    task_template="demos/prompt.html",
+    answer_template="demos/prompt_answer.html",
+    answer_context=prompt_answer_context,
+)
 
 
 # Staff
@@ -63,19 +127,28 @@ def written(request: HttpRequest) -> HttpResponse:
     if isinstance(number, str):
         raise Refusal(_("`labeler` must be a person's number; take it out of the address for all."))
     labeler = None if number is None else get_person(number)
-    page = written_page(labeler=labeler, after=request.GET.get("after"))
+    page = queries.written_page(labeler=labeler, after=request.GET.get("after"))
     return render(request, "demos/written.html", {"page": page, "labeler": labeler})
 
 
 @require_safe
 @only(*STAFF)
 def written_one(request: HttpRequest, demonstration_id) -> HttpResponse:
-    return render(request, "demos/written_one.html", {"written": get_written(demonstration_id)})
+    return render(request, "demos/written_one.html", {"written": queries.get_written(demonstration_id)})
 
 
 @require_safe
 @only(*STAFF)
 def batch_suggestions(request: HttpRequest, batch_id: int) -> HttpResponse:
-    batch = get_object_or_404(Batch, pk=batch_id)
-    page = page_of_uses(batch, after=request.GET.get("after"))
+    batch = get_batch(batch_id)
+    page = queries.page_of_uses(batch, after=request.GET.get("after"))
     return render(request, "demos/suggestions.html", {"batch": batch, "page": page})
+
+
+@require_safe
+@only(*STAFF)
+def written_prompts(request: HttpRequest, batch_id: int) -> HttpResponse:
+    batch = get_batch(batch_id)
+    page = queries.page_of_written_prompts(batch, after=request.GET.get("after"))
+    rows = [(one, messages_of(one.form, one.content), queries.admission_of(one)) for one in page]
+    return render(request, "demos/written_prompts.html", {"batch": batch, "page": page, "rows": rows})

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from django.conf import settings
 from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Value, When
 
-from labeling.demos.models import Demonstration
+from labeling.demos.models import Admission, Demonstration
 from labeling.exports.models import Dataset
 from labeling.exports.question import TRAINING
 from labeling.governance import personal_data
@@ -178,9 +178,10 @@ def prompts(question: dict, tally: Tally) -> Iterator[Line]:
     if question["until"]:
         found = found.filter(created_at__lte=datetime.fromisoformat(question["until"]))
     if question["batches"]:
-        found = found.filter(
-            Exists(BatchItem.objects.filter(prompt=OuterRef("pk"), batch__name__in=question["batches"]))
-        )
+        # Prompts that stand in one of these, or were written in one.
+        items = BatchItem.objects.filter(prompt=OuterRef("pk"), batch__name__in=question["batches"])
+        written = Admission.objects.filter(prompt=OuterRef("pk"), written__task__batch__name__in=question["batches"])
+        found = found.filter(Exists(items) | Exists(written))
     refused = found.exclude(state=Prompt.State.ACCEPTED).order_by().values_list("state").annotate(Count("pk"))
     tally.exclusions.update({f"prompt_{state}": count for state, count in refused})
     accepted = found.filter(state=Prompt.State.ACCEPTED).order_by("created_at", "id")

@@ -98,6 +98,18 @@ def import_prompts(
     return imported
 
 
+def admit_prompt(row: dict[str, Any]) -> Outcome:
+    """One prompt through the gate, without an import, in the caller's transaction; what became of it as line 1.
+
+    The source's row stays locked to the commit, so the caller takes no lock after it that an import waits for.
+    """
+    found = read_prompt(row)
+    if isinstance(found, Problem):
+        return Outcome(1, problem=found)
+    (outcome,) = _store([_Candidate(1, found, find_personal_data(found.messages))], imported=None)
+    return outcome
+
+
 def find_personal_data(messages: list[dict[str, str]]) -> list[tuple[int, personal_data.Span]]:
     """(message index, span) of everything found in the messages."""
     return [(index, span) for index, message in enumerate(messages) for span in personal_data.scan(message["content"])]
@@ -105,7 +117,14 @@ def find_personal_data(messages: list[dict[str, str]]) -> list[tuple[int, person
 
 @transaction.atomic(durable=True)
 def _store_chunk(imported: Import, candidates: list[_Candidate], bad: list[Outcome]) -> list[Outcome]:
-    """Store what may be stored, count everything, in one transaction. Returns the candidates' outcomes.
+    """Store what may be stored, count everything, in one transaction. Returns the candidates' outcomes."""
+    outcomes = _store(candidates, imported=imported)
+    _count(imported, [*bad, *outcomes])
+    return outcomes
+
+
+def _store(candidates: list[_Candidate], *, imported: Import | None) -> list[Outcome]:
+    """Store what may be stored, in the caller's transaction. Returns the candidates' outcomes.
 
     The rows of the sources are locked first, always in one order: imports into one source take turns, so that counts
     and duplicates read here still hold when the prompts are written. The constraints are the net below.
@@ -144,7 +163,6 @@ def _store_chunk(imported: Import, candidates: list[_Candidate], bad: list[Outco
     for user in users.values():
         user.prompt_count += written[user.pk]
     SourceUser.objects.bulk_update([user for user in users.values() if written[user.pk]], ["prompt_count"])
-    _count(imported, [*bad, *outcomes])
     return outcomes
 
 
@@ -330,6 +348,18 @@ def decide_prompt(*, prompt_id: uuid.UUID, outcome: str, decided_by, reason: str
     release = outcome == Decision.Outcome.RELEASE
     if prompt.state == Prompt.State.DROPPED or (release and prompt.state != Prompt.State.HELD):
         raise Conflict(_("This prompt is {state} already; nothing was changed.").format(state=in_words(prompt.state)))
+    return _decide(prompt, outcome, reason=reason, decided_by=decided_by)
+
+
+def take_back_prompt(*, prompt: Prompt, reason: str, decided_by) -> None:
+    """Drop a prompt that its own writer replaced, in the caller's transaction; nothing where it is dropped already."""
+    locked = Prompt.objects.select_for_update().get(pk=prompt.pk)
+    if locked.state != Prompt.State.DROPPED:
+        _decide(locked, Decision.Outcome.DROP, reason=reason[:300], decided_by=decided_by)
+
+
+def _decide(prompt: Prompt, outcome: str, *, reason: str, decided_by) -> Prompt:
+    release = outcome == Decision.Outcome.RELEASE
     prompt.state = Prompt.State.ACCEPTED if release else Prompt.State.DROPPED
     prompt.save(update_fields=["state"])
     Decision.objects.create(prompt=prompt, outcome=outcome, reason=reason, decided_by=decided_by)

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from labeling.api import IsLabeler, json_response, object_body
 from labeling.forms.queries import default_definition
 from labeling.forms.wording import form_in_language
+from labeling.intake.models import UseCase
 from labeling.leasing import queries, services
 from labeling.leasing.answers import REASON_CHARACTERS, check_key
 from labeling.leasing.kinds import KINDS, kind_of
@@ -117,6 +118,19 @@ DIALOGUE = described(
         "turns": {**MESSAGES, "description": "between the prompt and the last answer, which is `text`"},
     },
     required=("turns", "text"),
+)
+PAIR = described({"query": TEXT, "response": TEXT})
+WRITTEN_PROMPT = described(
+    {
+        **HEAD,
+        "use_case": {"enum": UseCase.values},
+        "text": {**TEXT, "description": "the prompt; of few_shot the three below in its place"},
+        "instruction": TEXT,
+        "pairs": {"type": "array", "items": PAIR, "minItems": 2, "maxItems": 20},
+        "query": {**TEXT, "description": "the last one, which has no response"},
+        "pasted": {**WHOLE, "description": "characters of it that were pasted or dropped in"},
+    },
+    required=("use_case",),
 )
 ANSWER = described({"id": UUID, "revision": WHOLE, "surplus": {"type": "boolean"}, "created_at": TIME})
 NEXT = {**TASK, "nullable": True}
@@ -285,7 +299,7 @@ class Submit(TaskView):
     @extend_schema(
         operation_id="task_submit",
         parameters=[KEY, AHEAD],
-        request=sent({"oneOf": [RANKING, DEMONSTRATION, DIALOGUE]}),
+        request=sent({"oneOf": [RANKING, DEMONSTRATION, DIALOGUE, WRITTEN_PROMPT]}),
         responses=answers(
             s201=ANSWER_AND_NEXT,
             s200=ANSWER_AND_NEXT,

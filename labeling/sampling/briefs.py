@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
 from labeling.governance import personal_data
@@ -83,14 +84,16 @@ def create_prompt_batch(
     targets = choosing.read_targets(group_targets)
     if targets:
         groups, overlap = list(targets), sum(targets.values())
-    check_name(name, what="A batch")
+    check_name(name, what=_("A batch"))
     check_numbers(overlap=overlap, priority=priority)
     if not -(2**63) <= seed < 2**63:
-        raise Refusal(f"The seed {seed} does not fit 64 bits.")
+        raise Refusal(_("The seed {seed} does not fit 64 bits.").format(seed=seed))
     if not groups or set(groups) - set(WRITERS):
         raise Refusal(
-            f"Prompts are written by the groups {' and '.join(WRITERS)}: what held-out labelers write never trains a "
-            "model, and programs write none."
+            _(
+                "Prompts are written by the groups {groups}: what held-out labelers write never trains a model, and "
+                "programs write none."
+            ).format(groups=", ".join(WRITERS))
         )
     briefs = make_briefs(
         plain=plain,
@@ -123,7 +126,7 @@ def create_prompt_batch(
     except IntegrityError as error:
         if "name" not in str(error):
             raise
-        raise Conflict(f"There is a batch called {name} already; choose another name.") from None
+        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=name)) from None
     return batch
 
 
@@ -143,21 +146,41 @@ def make_briefs(
     if user_based is None:
         user_based = len(statements)
     if min(plain, few_shot, user_based) < 0:
-        raise Refusal("A number of prompts is negative; ask for 0 or more of each form.")
+        raise Refusal(_("A number of prompts is negative; ask for 0 or more of each form."))
     if user_based and not statements:
-        raise Refusal("Give the stated uses that prompts are to be written for, one on each line.")
+        raise Refusal(_("Give the stated uses that prompts are to be written for, one on each line."))
     if statements and user_based < len(statements):
-        raise Refusal(f"{user_based} prompts cannot go round {len(statements)} stated uses; ask for one each, or more.")
+        raise Refusal(
+            _("{count} prompts cannot go round {uses} stated uses; ask for one each, or more.").format(
+                count=user_based, uses=len(statements)
+            )
+        )
     if not plain + few_shot + user_based:
-        raise Refusal("Say how many prompts are wanted: of any task, with examples, or for stated uses.")
+        raise Refusal(_("Say how many prompts are wanted: of any task, with examples, or for stated uses."))
     if plain + few_shot + user_based > MOST_BRIEFS:
-        raise Refusal(f"{plain + few_shot + user_based} prompts are too many for a batch; it takes {MOST_BRIEFS}.")
+        raise Refusal(
+            _("{count} prompts are too many for a batch; it takes {most}.").format(
+                count=plain + few_shot + user_based, most=MOST_BRIEFS
+            )
+        )
     if not LEAST_PAIRS <= pairs <= MOST_PAIRS:
-        raise Refusal(f"{pairs} examples cannot be asked for; a prompt has from {LEAST_PAIRS} to {MOST_PAIRS}.")
+        raise Refusal(
+            _("{pairs} examples cannot be asked for; a prompt has from {least} to {most}.").format(
+                pairs=pairs, least=LEAST_PAIRS, most=MOST_PAIRS
+            )
+        )
     if unknown := set(use_cases) - set(UseCase.values):
-        raise Refusal(f"There is no use case {sorted(unknown)[0]!r}; choose among {', '.join(UseCase.values)}.")
+        raise Refusal(
+            _("There is no use case {unknown!r}; choose among {values}.").format(
+                unknown=sorted(unknown)[0], values=", ".join(UseCase.values)
+            )
+        )
     if spread not in SPREADS:
-        raise Refusal(f"Use cases cannot be spread {spread!r}; choose among {', '.join(SPREADS)}.")
+        raise Refusal(
+            _("Use cases cannot be spread {spread!r}; choose among {values}.").format(
+                spread=spread, values=", ".join(SPREADS)
+            )
+        )
     chosen = [use_case for use_case in UseCase.values if use_case in use_cases or not use_cases]
     draw = random.Random(f"{seed}:briefs")
     aims = [""] * (plain + few_shot)
@@ -187,26 +210,34 @@ def read_statements(lines: Iterable[str]) -> list[str]:
     """The stated uses, without blank lines and repetitions. Refusal that names the line where one cannot be shown."""
     statements = []
     for number, line in enumerate(lines, 1):
-        text = check_text(line, where=f"line {number} of the stated uses").strip()
+        text = check_text(line, where=_("line {number} of the stated uses").format(number=number)).strip()
         if len(text) > STATEMENT_CHARACTERS:
             raise Refusal(
-                f"Line {number} of the stated uses has {len(text)} characters; at most {STATEMENT_CHARACTERS} fit."
+                _("Line {number} of the stated uses has {length} characters; at most {most} fit.").format(
+                    number=number, length=len(text), most=STATEMENT_CHARACTERS
+                )
             )
         found = {span.kind for span in personal_data.scan(text) if span.score >= personal_data.HOLD_AT}
         if found:
             raise Refusal(
-                f"Line {number} of the stated uses seems to hold personal data ({', '.join(sorted(found))}), and "
-                "labelers would read it; take it out."
+                _(
+                    "Line {number} of the stated uses seems to hold personal data ({kinds}), and labelers would read "
+                    "it; take it out."
+                ).format(number=number, kinds=", ".join(sorted(found)))
             )
         if text:
             statements.append(text)
         if len(statements) > MOST_BRIEFS:
-            raise Refusal(f"These are too many stated uses; a batch takes {MOST_BRIEFS} prompts.")
+            raise Refusal(_("These are too many stated uses; a batch takes {most} prompts.").format(most=MOST_BRIEFS))
     return list(dict.fromkeys(statements))
 
 
 def _read_note(note: str) -> str:
-    note = check_text(note, where="the note").strip()
+    note = check_text(note, where=_("the note")).strip()
     if len(note) > NOTE_CHARACTERS:
-        raise Refusal(f"The note has {len(note)} characters; at most {NOTE_CHARACTERS} are shown.")
+        raise Refusal(
+            _("The note has {length} characters; at most {most} are shown.").format(
+                length=len(note), most=NOTE_CHARACTERS
+            )
+        )
     return note

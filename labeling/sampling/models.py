@@ -150,7 +150,7 @@ class BatchItem(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(brief__isnull=True)
-                | models.Q(brief__has_key="form", brief__form__in=BriefForm.values, k=0),
+                | models.Q(brief__form__isnull=False, brief__form__in=BriefForm.values, k=0),
                 name="batch_item_brief_names_its_form",
             ),
         ]

@@ -16,6 +16,7 @@ from tests import factories
 def world(ada, bo, hal, amy) -> SimpleNamespace:
     """Ada has ranked and written, Bo is at a task with another behind it, and there is a job, a data set, a run …"""
     from labeling.models import (
+        Admission,
         AuditEvent,
         Break,
         Campaign,
@@ -57,6 +58,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     DemonstrationSuggestion.objects.create(
         demonstration=demonstration, suggestion=suggestion, similarity=0.5, kept=0.5, operations=[["keep", 1]]
     )
+    written = factories.make_written_prompt(labeler=ada)
+    Admission.objects.create(written=written, reason="other")
     Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
     Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
     Finding.objects.create(
@@ -83,7 +86,14 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     )
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
-        task=task, ranking=ranking, held=held, other=other, demonstration=demonstration, endpoint=endpoint, hal=hal
+        task=task,
+        ranking=ranking,
+        held=held,
+        other=other,
+        demonstration=demonstration,
+        written=written,
+        endpoint=endpoint,
+        hal=hal,
     )
 
 
@@ -127,6 +137,7 @@ UUID_KEYS = {
     "task",
     "lease",
     "demonstration",
+    "writtenprompt",
     "ranking",
     "dataset",
     "checkpoint",

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.django_db
 JOB, LEASE, RANKING = "labeling_job", "labeling_lease", "labeling_ranking"
 DEMONSTRATION, JUDGMENT = "labeling_demonstration", "labeling_judgment"
 SUGGESTION, ENDED = "labeling_suggestion", "state = 'done'"
+WRITTEN = "labeling_writtenprompt"
 SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
 SECOND = {"revision": "2", "idempotency_key": "'second'"}
 NEW = {"idempotency_key": "'new'"}
@@ -118,6 +119,18 @@ BREAKERS = {
         suggestion_id="(SELECT id FROM labeling_suggestion WHERE number = 2)",
         kept="1.1",
     ),
+    "written_prompt_one_per_lease_and_revision": lambda w: copy_of(WRITTEN, **NEW),
+    "written_prompt_once_per_idempotency_key": lambda w: copy_of(WRITTEN, revision="2", replaces_id="id"),
+    "written_prompt_revision_names_what_it_replaces": lambda w: copy_of(WRITTEN, **SECOND),
+    "written_prompt_simulated_is_marked": lambda w: copy_of(WRITTEN, **SECOND, replaces_id="id", origin="'simulated'"),
+    "written_prompt_use_case_is_known": lambda w: copy_of(WRITTEN, **SECOND, replaces_id="id", use_case="'odd'"),
+    "written_prompt_pasted_is_a_count": lambda w: copy_of(WRITTEN, **SECOND, replaces_id="id", pasted="-1"),
+    "written_prompt_has_the_parts_of_its_form": lambda w: copy_of(
+        WRITTEN, **SECOND, replaces_id="id", content="'[\"text\"]'"
+    ),
+    "admission_has_a_prompt_or_a_reason": lambda w: (
+        f"INSERT INTO labeling_admission (written_id, reason, detail) VALUES ('{w.written.pk}', '', '')"
+    ),
     "ranking_one_per_lease_and_revision": lambda w: copy_of(RANKING, **NEW),
     "ranking_once_per_idempotency_key": lambda w: copy_of(RANKING, revision="2", replaces_id="id"),
     "ranking_revision_names_what_it_replaces": lambda w: copy_of(RANKING, **SECOND),
@@ -187,6 +200,29 @@ def test_a_brief_stands_where_prompts_are_written_alone(world, refused):
         there = f"(SELECT id FROM labeling_batch WHERE kind = '{kind}' LIMIT 1)"
         error = refused(copy_of("labeling_batchitem", "brief IS NOT NULL", batch_id=there))
         assert "no prompts are written" in str(error)
+
+
+def test_a_written_prompt_has_the_parts_of_its_form(world, refused):
+    pair = '{"query": "q", "response": "r"}'
+    for form, content in (
+        ("plain", "{}"),
+        ("plain", '{"text": ""}'),
+        ("user_based", "null"),
+        ("odd", '{"text": "x"}'),
+        ("few_shot", '{"text": "x"}'),
+        ("few_shot", f'{{"instruction": "i", "query": "q", "pairs": [{pair}]}}'),
+        ("few_shot", f'{{"instruction": "i", "query": "q", "pairs": [{", ".join([pair] * 21)}]}}'),
+        ("few_shot", f'{{"instruction": "", "query": "q", "pairs": [{pair}, {pair}]}}'),
+        ("few_shot", f'{{"instruction": "i", "pairs": [{pair}, {pair}]}}'),
+    ):
+        error = refused(copy_of(WRITTEN, **SECOND, replaces_id="id", form=f"'{form}'", content=f"'{content}'"))
+        assert error.__cause__.diag.constraint_name == "written_prompt_has_the_parts_of_its_form", content
+
+
+def test_what_was_written_and_admitted_stays(world, refused):
+    for table, column in (("writtenprompt", "use_case"), ("admission", "detail")):
+        for statement in (update(table, f"{column} = 'other'"), f"DELETE FROM labeling_{table}"):
+            assert f"labeling_{table}" in str(refused(statement))
 
 
 def test_a_decision_about_a_completion_stays(world, refused):

@@ -15,6 +15,8 @@ APPEND_ONLY = [
     "ranking",
     "judgment",
     "demonstration",
+    "writtenprompt",
+    "admission",
     "completion",
     "provenance",
     "auditevent",
@@ -52,14 +54,18 @@ def test_code_changes_nothing_either(world):
             change()
 
 
-@pytest.mark.parametrize("kind", ["ranking", "demonstration"])
+@pytest.mark.parametrize("kind", ["ranking", "demonstration", "prompt"])
 def test_one_key_stores_one_answer_and_another_key_is_a_conflict(ada, api, kind):
     texts = ("a", "b") if kind == "ranking" else ()
-    factories.make_task(batch=factories.make_batch(kind=kind), texts=texts)
+    if kind == "prompt":
+        factories.make_brief()
+    else:
+        factories.make_task(batch=factories.make_batch(kind=kind), texts=texts)
     client = api(ada)
     task = client.post("/api/v1/tasks/next/").json()
     body = {"completions": [{"id": one["id"], "rank": 1, "rating": 2} for one in task["completions"]]}
     body = body if kind == "ranking" else {"text": "mine"}
+    body |= {"use_case": "other"} if kind == "prompt" else {}
 
     def submit(key: str, **more):
         address = f"/api/v1/tasks/{task['id']}/submit/"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from labeling.demos.written import admit_written_prompt
 from labeling.exports.services import create_dataset
 from tests import factories
 
@@ -19,13 +20,16 @@ def test_answers_of_the_held_out_stay_out(ada, hal, moved):
     ours = factories.make_ranking(task=task, labeler=ada)
     theirs = factories.make_ranking(task=task, labeler=hal)
     written = factories.make_demonstration(prompt=factories.make_prompt(), labeler=hal, text="Held-out words.")
+    prompt = factories.make_written_prompt(labeler=hal, text="Held-out prompt.")
     if moved:
         type(hal).objects.filter(pk=hal.pk).update(group="training")
     text = ""
-    for kind in ("comparisons", "demonstrations"):
+    admit_written_prompt(written=prompt)
+    for kind in ("comparisons", "demonstrations", "prompts"):
         folder = Path(create_dataset(kind=kind).folder)
         text += "".join(path.read_text("utf-8") for path in folder.glob("*.jsonl"))
     assert str(ours.pk) in text
     assert str(theirs.pk) not in text
     assert str(written.pk) not in text
     assert "Held-out words." not in text
+    assert "Held-out prompt." not in text
