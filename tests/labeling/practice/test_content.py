@@ -94,3 +94,8 @@ def test_merging_keeps_what_the_translation_does_not_have():
 def test_no_id_tells_which_is_the_good_one():
     for one in practice_task("basil").completions:
         assert re.fullmatch(r"[0-9a-f-]{36}", one.id)
+
+
+def test_german_leaves_nothing_in_english():
+    texts = {path for path in leaves(read_file("en")) if path[-1] in TEXTS}
+    assert set(leaves(read_file("de"))) == texts
