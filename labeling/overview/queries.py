@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from labeling.background.models import Job
 from labeling.blindness.queries import waiting_marks
@@ -78,7 +79,7 @@ def next_steps(*, for_admin: bool) -> list[Step]:
         Step(_("Make a batch: prompts with K completions each"), "batch-new", Batch.objects.exists()),
         Step(_("Have it ranked"), "work", Ranking.objects.exists()),
         Step(_("Freeze a data set"), "dataset-new", Dataset.objects.exists()),
-        Step(_("Train"), "run-new", Run.objects.exists()),
+        Step(pgettext("verb", "Train"), "run-new", Run.objects.exists()),
         # A base model is served from the start; the loop closes with one that a run made.
         Step(
             _("Publish a model and sample the next round from it"),

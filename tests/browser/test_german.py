@@ -23,7 +23,7 @@ def test_a_task_is_rated_and_ranked_in_german_by_keyboard(sign_in, ada):
     page.keyboard.press("Enter")
     page.wait_for_selector("main[data-live]")
     said = page.locator("[data-announce]")
-    expect(page.get_by_role("heading", name="3 Antworten in eine Rangfolge bringen")).to_be_visible()
+    expect(page.get_by_role("heading", name="3 Antworten ordnen")).to_be_visible()
     expect(page.get_by_text("Wie gut ist sie, für sich genommen?").first).to_be_visible()
     press(page, "6")
     expect(said).to_contain_text("A mit 6 bewertet. Antwort B, 2 von 3. Nicht bewertet, ohne Rang.")
