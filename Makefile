@@ -18,8 +18,8 @@ setup: .venv/.ready  ## the environment .venv and a browser for the tests
 demo: .venv/.ready  ## all of Kwise on this machine, until Ctrl-C (PORT, MODEL_PORT, KWISE_HOME, DATABASE_URL, REDIS_URL)
 	@$(PY) -m config.supervisor demo
 
-test: .venv/.ready chromium  ## all tests but the ones against vLLM (ARGS="-k word" chooses some)
-	$(PY) -m pytest --ignore=tests/vllm $(ARGS)
+test: .venv/.ready chromium  ## all tests but the ones against vLLM (ARGS="-k word" chooses some, ARGS="-n 0" one process)
+	$(PY) -m pytest -n 2 --dist loadfile --ignore=tests/vllm $(ARGS)
 
 test-vllm: .venv/.ready .venv-vllm/.ready  ## the tests against a real vLLM server on CPU
 	$(PY) -m pytest tests/vllm $(ARGS)

@@ -15,7 +15,8 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
+    hands_out = getattr(config.option, "numprocesses", None)  # to processes that start servers of their own
+    if not hands_out and not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
         from config import embedded
 
         embedded.ensure(Path(os.environ["KWISE_HOME"]), durable=False)
