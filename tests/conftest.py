@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 # Fixtures that several folders use.
 pytest_plugins = ["tests.model_server"]
 
+A_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
@@ -20,6 +22,11 @@ def pytest_configure(config: pytest.Config) -> None:
         from config import embedded
 
         embedded.ensure(Path(os.environ["KWISE_HOME"]), durable=False)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Random ids look alike in a test's name: processes must name it the same."""
+    return A_UUID.sub("ID", val) if isinstance(val, str) and A_UUID.search(val) else None
 
 
 @pytest.fixture(scope="session")
