@@ -579,12 +579,12 @@ def test_the_page_speaks_and_contradictions_are_pointed_out(sign_in, ada, task):
 
 
 def test_own_keys_are_shown_and_obeyed(sign_in, ada, task):
-    change_keys(user=ada, keys={"skip": "F8"}, letter_keys=False)
+    change_keys(user=ada, keys={"skip": "F2"}, letter_keys=False)
     page = sign_in(ada, at="/work/")
     begin(page)
     press(page, "sh")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(article(page, "A").get_by_label("Hallucination")).not_to_be_checked()
-    expect(page.locator(".bench-tools [data-key=skip]")).to_have_text("F8")
-    page.keyboard.press("F8")
+    expect(page.locator(".bench-tools [data-key=skip]")).to_have_text("F2")
+    page.keyboard.press("F2")
     expect(page.get_by_role("dialog", name="Skip this task?")).to_be_visible()

@@ -24,6 +24,8 @@ APPEND_ONLY = [
     "guideline",
     "message",
     "formversion",
+    "demonstrationsuggestion",
+    "practiceanswer",
 ]
 
 

@@ -167,7 +167,8 @@ def test_a_task_names_all_its_addresses(ada, api, tasks):
     client = api(ada)
     client.post(NEXT)
     urls = client.post(AHEAD).json()["urls"]
-    assert set(urls) == {"submit", "skip", "heartbeat", "draft", "return", "begin", "question", "page"}
+    wanted = {"submit", "skip", "heartbeat", "draft", "return", "begin", "question", "page", "suggestions"}
+    assert set(urls) == wanted
     assert client.post(urls["begin"]).status_code == 409
     assert client.post(urls["draft"], {"version": 1, "draft": {}}, format="json").json()["state"] == "ahead"
     assert client.post(urls["return"]).json()["state"] == "returned"

@@ -114,7 +114,9 @@ def test_nobody_and_cy_are_turned_away_everywhere(task, cy, amy, api, action):
         assert answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("lease_id", ["theirs", str(uuid.UUID(int=1)), "1", "no-uuid", "%00", "%F0%9F%98%80", "a" * 5000])
+@pytest.mark.parametrize(
+    "lease_id", ["theirs", str(uuid.UUID(int=1)), "1", "no-uuid", "%00", "%F0%9F%98%80", "a" * 5000]
+)
 def test_unknown_ids_and_those_of_others_look_the_same(task, bo, api, lease_id):
     client = api(bo)
     address = task["id"] if lease_id == "theirs" else lease_id

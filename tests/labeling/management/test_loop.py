@@ -52,8 +52,11 @@ def test_loop_goes_round(tiny_policy, home, settings):
     ):
         assert words in shown
     assert json.loads(Path(figures["report"]).read_text())["rankings"] == figures["rankings"]
-    servers = [p for p in psutil.Process().children(recursive=True) if "models_service" in " ".join(p.cmdline())]
-    assert not [p for p in servers if str(home) in " ".join(p.cmdline())], "its model server ended with it"
+    # `process_iter` passes what ends while it looks.
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert not [line for line in lines if "models_service" in line and str(home) in line], (
+        "its model server ended with it"
+    )
     assert home == live_settings.KWISE_HOME
 
 
