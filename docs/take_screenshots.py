@@ -78,7 +78,7 @@ def shoot_writing(page: Page) -> None:
     answer is stored, so that what was written can be shown too."""
     for kind in ("demonstration", "dialogue"):
         token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
-        batch = {"name": f"to write, {kind}", "kind": kind, "groups": ["researcher"], "count": 1}
+        batch = {"name": f"to write, {kind}", "kind": kind, "groups": ["researcher"], "count": 1, "priority": 10}
         batch |= {"words_low": 20, "words_high": 80}
         # Where it is there already, this is refused, and nothing waits any more.
         page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
@@ -112,7 +112,7 @@ def shoot_writing(page: Page) -> None:
 def shoot_written_prompt(page: Page) -> None:
     """The page on which prompts are written, with examples; its batch is made like those above."""
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
-    batch = {"name": "prompts to write", "kind": "prompt", "groups": ["researcher"], "few_shot": 1, "pairs": 2}
+    batch = {"name": "prompts to write", "kind": "prompt", "groups": ["researcher"], "priority": 10, "few_shot": 1, "pairs": 2}
     page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
     for _ in range(TRIES):
         page.goto("/work/next/")
