@@ -52,3 +52,15 @@ def test_errors_are_djangos_and_spare_the_connection(ada):
     with pytest.raises(IntegrityError, match="seat_number_once_per_task"), transaction.atomic():
         first_row(copy + "'free', '{}' FROM labeling_seat WHERE id = %s RETURNING id", [lease.seat_id])
     assert Lease.objects.filter(pk=lease.pk).exists()
+
+
+def test_a_prepared_statement_is_planned_once_and_not_for_each_value():
+    asked = "SELECT count(*) FROM labeling_seat WHERE batch_id = %s AND state = 'free'"
+    for batch in range(10):
+        first_row(asked, [batch])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE %s",
+            ["%count(*) FROM labeling_seat WHERE batch_id = $1%"],
+        )
+        assert cursor.fetchall() == [(10, 0)]
