@@ -172,12 +172,17 @@ def processes(dead_children_of: tuple[int, ...] = ()) -> list[tuple[int, int, fl
 
 
 def postmaster_pid() -> int:
+    backend = backend_pid()
+    return next(parent for pid, parent, _ in processes() if pid == backend)
+
+
+def backend_pid() -> int:
+    """The PostgreSQL process behind this thread's connection."""
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
-        (backend,) = cursor.fetchone()
-    return next(parent for pid, parent, _ in processes() if pid == backend)
+        return cursor.fetchone()[0]
 
 
 def session_cookie(person) -> str:
