@@ -112,7 +112,8 @@ def shoot_writing(page: Page) -> None:
 def shoot_written_prompt(page: Page) -> None:
     """The page on which prompts are written, with examples; its batch is made like those above."""
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
-    batch = {"name": "prompts to write", "kind": "prompt", "groups": ["researcher"], "priority": 10, "few_shot": 1, "pairs": 2}
+    batch = {"name": "prompts to write", "kind": "prompt", "groups": ["researcher"], "priority": 10}
+    batch |= {"few_shot": 1, "pairs": 2}
     page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
     for _ in range(TRIES):
         page.goto("/work/next/")
