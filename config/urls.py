@@ -21,6 +21,7 @@ FEATURES = (
     "rankings",
     "demos",
     "practice",
+    "reviews",
     "blindness",
     "agreement",
     "exports",

@@ -14,6 +14,7 @@ from labeling.intake.models import Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, Seat, Task
 from labeling.leasing.services import seat_groups
 from labeling.rankings.models import Judgment, Ranking
+from labeling.reviews.models import Review
 from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
 from training.formats import canonical_json
 
@@ -40,6 +41,15 @@ def make_batch(**extra) -> Batch:
         **extra,
     }
     return Batch.objects.create(**extra)
+
+
+def make_reviewed_batch(**extra) -> Batch:
+    """A batch of ideal answers, or of another kind, that are reviewed, and its batch of reviews."""
+    batch = make_batch(**{"kind": "demonstration", "review": True, **extra})
+    make_batch(
+        name=f"{batch.name} · review", kind="review", review_of=batch, groups=batch.groups, again=True, priority=1
+    )
+    return batch
 
 
 def make_task(
@@ -172,4 +182,25 @@ def make_written_prompt(*, labeler, text: str = "", task: Task | None = None, **
         payload_sha256="0" * 64,
         form="plain",
         **{"content": {"text": text or f"Written prompt {next(_number)}."}, "use_case": "chat", **extra},
+    )
+
+
+def make_review(*, demonstration: Demonstration, labeler, verdict: str = "accept", **extra) -> Review:
+    """A submitted review of an answer in a batch of `make_reviewed_batch`."""
+    batch = demonstration.task.batch.review_batch
+    prompt = demonstration.task.item.prompt
+    item = BatchItem.objects.create(batch=batch, prompt=prompt, external_id=str(demonstration.pk), k=0, state="filled")
+    task = Task.objects.create(item=item, batch=batch, kind=batch.kind)
+    Seat.objects.create(task=task, batch=batch, number=0, groups=batch.groups, author=demonstration.labeler)
+    return Review.objects.create(
+        lease=make_lease(task=task, labeler=labeler, state="submitted"),
+        task=task,
+        labeler=labeler,
+        group=labeler.group,
+        origin="simulated" if labeler.is_simulated else "workbench",
+        idempotency_key=f"key-{next(_number)}",
+        payload_sha256="0" * 64,
+        demonstration=demonstration,
+        verdict=verdict,
+        **extra,
     )

@@ -15,6 +15,7 @@ from labeling.demos.models import MOST_TURNS, Demonstration
 from labeling.demos.uses import keep_uses, read_used
 from labeling.leasing.answers import INT, BadAnswer, Head, check_key, digest_of, read_head, whole_number
 from labeling.leasing.models import Lease
+from labeling.leasing.reviewing import open_review
 from labeling.leasing.services import lock_lease, settle_lease
 from labeling.people.models import User
 from labeling.refusals import Refusal
@@ -61,6 +62,7 @@ def submit_demonstration(
         return place.earlier, False
     demonstration = Demonstration.objects.create(**place.fields, turns=read.turns, text=read.text, pasted=read.pasted)
     keep_uses(demonstration=demonstration, numbers=read.suggestions)
+    open_review(demonstration)
     return demonstration, True
 
 

@@ -12,6 +12,7 @@ from labeling.background.models import Job
 from labeling.demos.models import Demonstration
 from labeling.intake.models import Prompt
 from labeling.rankings.models import Ranking
+from labeling.reviews.models import Review
 
 
 class Dataset(models.Model):
@@ -63,6 +64,8 @@ class DatasetRow(models.Model):
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="rows")
     ranking = models.ForeignKey(Ranking, null=True, on_delete=models.PROTECT, related_name="dataset_rows")
     demonstration = models.ForeignKey(Demonstration, null=True, on_delete=models.PROTECT, related_name="dataset_rows")
+    # The one whose edit of the demonstration is in the row.
+    review = models.ForeignKey(Review, null=True, on_delete=models.PROTECT, related_name="dataset_rows")
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="dataset_rows")
 
     class Meta:

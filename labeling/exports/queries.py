@@ -49,7 +49,7 @@ def row_origin(dataset: Dataset, row_id: str) -> DatasetRow | None:
     by = {"comparisons": "ranking", "demonstrations": "demonstration", "prompts": "prompt"}[dataset.kind]
     answers = [
         f"{name}__{path}"
-        for name in ("ranking", "demonstration")
+        for name in ("ranking", "demonstration", "review")
         for path in ("labeler", "lease__seat", "task__batch", "task__item")
     ]
     provenance = Prefetch("completion__provenance", Provenance.objects.select_related("endpoint").order_by("id"))

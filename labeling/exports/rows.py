@@ -10,11 +10,11 @@ import hmac
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 
 from labeling.demos.models import Admission, Demonstration
 from labeling.exports.models import Dataset
@@ -23,6 +23,7 @@ from labeling.governance import personal_data
 from labeling.intake.models import Prompt
 from labeling.people.models import User
 from labeling.rankings.models import Judgment, Ranking
+from labeling.reviews.models import Review
 from labeling.sampling.models import BatchItem
 
 # Rows fetched from the server-side cursor at a time: what memory holds, whatever the size of the data set.
@@ -71,6 +72,7 @@ class Line:
     row: dict
     answer: uuid.UUID | None  # the ranking or demonstration
     prompt: uuid.UUID
+    review: uuid.UUID | None = None  # whose edit is in the row
 
 
 class Scanner:
@@ -156,9 +158,14 @@ def _said_besides(ranking: Ranking) -> dict:
 
 def demonstrations(question: dict, tally: Tally) -> Iterator[Line]:
     scanner = Scanner()
-    for demonstration in _included(Demonstration, question, tally).iterator(chunk_size=CHUNK):
-        said = demonstration.conversation
-        if any(scanner.finds((demonstration.pk, place), turn["content"]) for place, turn in enumerate(said)):
+    included = _included(Demonstration, question, tally).prefetch_related(Prefetch("reviews", _that_count(question)))
+    for demonstration in included.iterator(chunk_size=CHUNK):
+        # The one in force. Answers of batches without reviews have none.
+        review = next(iter(demonstration.reviews.all()), None)
+        edited = review is not None and review.verdict == Review.Verdict.EDIT
+        said = review.conversation if edited else demonstration.conversation
+        key = review.pk if edited else demonstration.pk
+        if any(scanner.finds((key, place), turn["content"]) for place, turn in enumerate(said)):
             tally.exclusions["personal_data"] += 1
             continue
         # Of a dialogue each turn of the assistant is an answer to what stands before it.
@@ -170,7 +177,20 @@ def demonstrations(question: dict, tally: Tally) -> Iterator[Line]:
             line.row["answer"] = turn["content"]
             if demonstration.turns:
                 line.row["turn"] = place + 1
-            yield line
+            if review is not None:
+                tally.labelers.add(review.labeler_id)
+                line.row.update(
+                    reviewed="edited" if edited else "accepted",
+                    reviewer=pseudonym(review.labeler_id),
+                    reviewer_group=review.group,
+                )
+            yield replace(line, review=review.pk if edited else None)
+
+
+def _that_count(question: dict) -> QuerySet[Review]:
+    """Reviews that count as things stood at the question's time, the one in force of each answer first."""
+    reviews = Review.objects.filter(surplus=False).order_by("-revision")
+    return reviews.filter(created_at__lte=datetime.fromisoformat(question["until"])) if question["until"] else reviews
 
 
 def prompts(question: dict, tally: Tally) -> Iterator[Line]:
@@ -217,6 +237,21 @@ def _included(model: type[Ranking] | type[Demonstration], question: dict, tally:
         When(~Q(task__item__prompt__state=Prompt.State.ACCEPTED), then=Value("prompt_not_accepted")),
         When(Exists(newer), then=Value("corrected")),
     ]
+    if model is Demonstration:
+        in_force = _that_count(question).filter(demonstration=OuterRef("pk"))
+        answers = answers.annotate(
+            verdict=Subquery(in_force.values("verdict")[:1]), reviewer_group=Subquery(in_force.values("group")[:1])
+        )
+        reviewed = Q(task__batch__review=True)
+        reasons += [
+            When(reviewed & Q(verdict=None), then=Value("waits_for_review")),
+            When(reviewed & Q(verdict=Review.Verdict.SEND_BACK), then=Value("sent_back")),
+        ]
+        # What a review lets in has two hands in it, and what keeps either out keeps it out.
+        if question["purpose"] == TRAINING:
+            reasons.append(When(reviewer_group=User.Group.HELD_OUT, then=Value("held_out")))
+        if not question["include_simulated"]:
+            reasons.append(When(reviewer_group=User.Group.SIMULATED, then=Value("simulated")))
     if model is Ranking:
         # Kept and counted; an answer without an order compares nothing.
         reasons += [

@@ -119,7 +119,7 @@ def _write(dataset: Dataset, staging: Path, lineage: Path, beat: Beat) -> dict:
         for line in lines_of(dataset.kind, dataset.question, tally):
             guard(line, dataset.question)
             writer.add(line.split, line.row)
-            origins.write(f"{line.answer or ''}\t{line.prompt}\n")
+            origins.write(f"{line.prompt}\t{line.answer or ''}\t{line.review or ''}\n")
             if time.monotonic() - told > BEAT_EVERY:
                 tell(done=tally.rows)
                 told = time.monotonic()
@@ -129,7 +129,8 @@ def _write(dataset: Dataset, staging: Path, lineage: Path, beat: Beat) -> dict:
 
 def guard(line: Line, question: dict) -> None:
     """The last look at a row before it is written: promise 8 does not hang on one WHERE alone."""
-    if question["purpose"] == TRAINING and line.row.get("group") == User.Group.HELD_OUT:
+    hands = (line.row.get("group"), line.row.get("reviewer_group"))
+    if question["purpose"] == TRAINING and User.Group.HELD_OUT in hands:
         raise HeldOutInTraining(f"row {line.row['id']} is a held-out labeler's and the export is for training")
 
 
@@ -205,8 +206,12 @@ def _store(dataset: Dataset, manifest: dict, folder: Path, lineage: Path) -> Dat
 
 def _copy_lineage(dataset: Dataset, lineage: Path) -> None:
     """One row per exported row, by COPY: a million of them is a matter of seconds."""
-    column = {Dataset.Kind.COMPARISONS: "ranking_id", Dataset.Kind.DEMONSTRATIONS: "demonstration_id"}.get(dataset.kind)
-    columns = ["dataset_id", "prompt_id", *([column] if column else [])]
+    answers = {
+        Dataset.Kind.COMPARISONS: ["ranking_id"],
+        Dataset.Kind.DEMONSTRATIONS: ["demonstration_id", "review_id"],
+        Dataset.Kind.PROMPTS: [],
+    }
+    columns = ["dataset_id", "prompt_id", *answers[dataset.kind]]
     table = DatasetRow._meta.db_table
     with (
         lineage.open(encoding="ascii") as origins,
@@ -214,8 +219,8 @@ def _copy_lineage(dataset: Dataset, lineage: Path) -> None:
         cursor.copy(f'COPY "{table}" ({", ".join(columns)}) FROM STDIN') as copy,
     ):
         for origin in origins:
-            answer, prompt = origin.rstrip("\n").split("\t")
-            copy.write_row([dataset.pk, prompt, *([answer] if column else [])])
+            known = [value or None for value in origin.rstrip("\n").split("\t")]
+            copy.write_row([dataset.pk, *known][: len(columns)])
 
 
 # Files

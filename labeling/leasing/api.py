@@ -55,6 +55,11 @@ TASK = described(
         "messages": MESSAGES,
         "brief": {**BRIEF, "nullable": True, "description": "what prompt is to be written, where there is none yet"},
         "completions": {"type": "array", "items": described({"id": UUID, "text": TEXT})},
+        "written": {
+            **described({"turns": MESSAGES, "text": TEXT}),
+            "nullable": True,
+            "description": "of a review: the answer that it is about",
+        },
         "order_ranked": {"type": "array", "items": UUID},
         "form": {
             **described({"id": WHOLE, "number": WHOLE, "definition": {"type": "object"}}),
@@ -132,6 +137,16 @@ WRITTEN_PROMPT = described(
     },
     required=("use_case",),
 )
+REVIEW = described(
+    {
+        **HEAD,
+        "verdict": {"enum": ["accept", "edit", "send_back"]},
+        "turns": {**MESSAGES, "description": "of an edited dialogue: those before its last answer"},
+        "text": {**TEXT, "nullable": True, "description": "the edited answer; of an edit alone"},
+        "note": {**TEXT, "description": "to its author; where it is sent back, what to change"},
+    },
+    required=("verdict",),
+)
 ANSWER = described({"id": UUID, "revision": WHOLE, "surplus": {"type": "boolean"}, "created_at": TIME})
 NEXT = {**TASK, "nullable": True}
 ANSWER_AND_NEXT = described({**ANSWER["properties"], "next": NEXT}, required=tuple(ANSWER["properties"]))
@@ -174,6 +189,7 @@ def task_body(lease: Lease) -> dict:
         "messages": lease.task.item.messages,
         "brief": lease.task.item.brief,
         "completions": queries.completions_shown(lease),
+        "written": kind.written(lease),
         "order_ranked": lease.order_ranked,
         "form": form_body(lease),
         "words": words_body(lease),
@@ -299,7 +315,7 @@ class Submit(TaskView):
     @extend_schema(
         operation_id="task_submit",
         parameters=[KEY, AHEAD],
-        request=sent({"oneOf": [RANKING, DEMONSTRATION, DIALOGUE, WRITTEN_PROMPT]}),
+        request=sent({"oneOf": [RANKING, DEMONSTRATION, DIALOGUE, WRITTEN_PROMPT, REVIEW]}),
         responses=answers(
             s201=ANSWER_AND_NEXT,
             s200=ANSWER_AND_NEXT,

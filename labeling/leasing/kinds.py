@@ -31,6 +31,8 @@ class Kind:
     context: Callable[[Lease], dict]
     task_template: str
     answer_template: str
+    # Where the task is about what another labeler wrote: that, in the shape in which it was sent.
+    written: Callable[[Lease], dict | None] = lambda lease: None
     # What the page of one answer needs besides.
     answer_context: Callable[[Any], dict] = lambda answer: {}
 

@@ -2,6 +2,7 @@
 
 import uuid
 
+import pgtrigger
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -41,6 +42,10 @@ class Seat(models.Model):
     groups = ArrayField(models.CharField(max_length=12, choices=User.Group), default=list)
     # The prompt's: who opted out of one of these is not offered the seat.
     categories = ArrayField(models.CharField(max_length=20), default=list, db_default=[])
+    # Whose work it is about: never offered to them.
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
 
     class Meta:
         constraints = [
@@ -52,6 +57,12 @@ class Seat(models.Model):
         indexes = [
             models.Index(
                 "batch", Coalesce("freed", "id"), condition=models.Q(state="free"), name="seat_queue_of_batch"
+            ),
+        ]
+        triggers = [
+            # So that the one below can trust what it reads.
+            pgtrigger.Protect(
+                name="seat_keeps_its_author", operation=pgtrigger.Update, condition=pgtrigger.AnyChange("author")
             ),
         ]
 
@@ -94,6 +105,8 @@ class Lease(models.Model):
     draft_version = models.PositiveBigIntegerField(default=0)
     draft_at = models.DateTimeField(null=True)
     active_seconds = models.PositiveIntegerField(default=0)
+    # Its latest answer was reviewed and waits to be corrected by its labeler, however old it is.
+    sent_back = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
@@ -118,6 +131,9 @@ class Lease(models.Model):
                 condition=~models.Q(state__in=["open", "ahead"]) | models.Q(seat__isnull=False),
                 name="lease_open_has_seat",
             ),
+            models.CheckConstraint(
+                condition=models.Q(sent_back=False) | models.Q(state="submitted"), name="lease_sent_back_has_an_answer"
+            ),
         ]
         indexes = [
             models.Index(
@@ -134,6 +150,25 @@ class Lease(models.Model):
                 include=["active_seconds"],
                 condition=models.Q(state="submitted"),
                 name="lease_answered_by_labeler",
+            ),
+            models.Index(
+                fields=["labeler", "ended_at"], condition=models.Q(sent_back=True), name="lease_sent_back_of_labeler"
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="lease_is_not_of_the_author",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("seat_id", "labeler_id"),
+                condition=pgtrigger.Q(new__seat__isnull=False),
+                func="""
+                    IF EXISTS (
+                        SELECT FROM labeling_seat seat WHERE seat.id = NEW.seat_id AND seat.author_id = NEW.labeler_id
+                    ) THEN
+                        RAISE EXCEPTION 'Nobody reviews their own work: seat %, labeler %', NEW.seat_id, NEW.labeler_id;
+                    END IF;
+                    RETURN NEW;
+                """,
             ),
         ]
 

@@ -116,7 +116,7 @@ def answered_leases(labeler: User) -> QuerySet[Lease]:
 
 def _correctable() -> ExpressionWrapper:
     since = Now() - timedelta(hours=team_settings().correction_hours)
-    return ExpressionWrapper(Q(ended_at__gt=since), output_field=BooleanField())
+    return ExpressionWrapper(Q(ended_at__gt=since) | Q(sent_back=True), output_field=BooleanField())
 
 
 def may_be_corrected(lease: Lease) -> bool:

@@ -264,7 +264,7 @@ SERVED = "batch.state <> 'closed' AND NOT batch.imported"
 def seats_for(person: User) -> QuerySet[Seat]:
     """Free seats that `person` may be offered, in no order, for looking at one task's: `QUEUE` finds the next task."""
     served = Seat.objects.exclude(batch__state=Batch.State.CLOSED).filter(batch__imported=False)
-    free = served.filter(state=Seat.State.FREE, groups__contains=[person.group])
+    free = served.filter(state=Seat.State.FREE, groups__contains=[person.group]).exclude(author=person.pk)
     return free.exclude(categories__overlap=person.opted_out) if person.opted_out else free
 
 
@@ -328,6 +328,7 @@ QUEUE = f"""
             FROM labeling_seat seat
             WHERE seat.batch_id = queue.id AND seat.state = 'free' AND coalesce(seat.freed, seat.id) > queue.passed
                 AND seat.groups @> ARRAY[queue."group"] AND NOT seat.categories && queue.opted_out
+                AND seat.author_id IS DISTINCT FROM %(labeler)s
                 AND (
                     SELECT true FROM labeling_lease known
                     WHERE known.task_id = seat.task_id AND known.labeler_id + 0 = %(labeler)s {{known}}
@@ -860,6 +861,8 @@ def settle_lease(*, lease: Lease, answers: QuerySet, idempotency_key: str, diges
     changes: dict[str, Any] = {"active_seconds": F("active_seconds") + fields["active_seconds"]}
     if latest is None:
         changes |= {"state": Lease.State.SUBMITTED, "seat": lease.seat, "ended_at": Now(), "draft": {}}
+    else:
+        changes["sent_back"] = False
     Lease.objects.filter(pk=lease.pk).update(**changes)
     return Place(earlier=None, fields=fields)
 
@@ -914,7 +917,8 @@ def _check_revision(latest: Any, head: Head) -> None:
 
 def _check_correction(lease: Lease, head: Head) -> None:
     hours = team_settings().correction_hours
-    if not Lease.objects.filter(pk=lease.pk, ended_at__gt=Now() - timedelta(hours=hours)).exists():
+    recent = Q(ended_at__gt=Now() - timedelta(hours=hours))
+    if not lease.sent_back and not Lease.objects.filter(recent, pk=lease.pk).exists():
         raise CorrectionClosed(
             _(
                 "An answer can be corrected for {hours} hours, and this one is older. Ask an admin where it matters."

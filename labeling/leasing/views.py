@@ -98,6 +98,7 @@ def task_context(request: HttpRequest, lease: Lease) -> dict:
         "messages": body["messages"],
         "page_messages": messages.get_messages(request),
         "completions": body["completions"],
+        "written": body["written"],
         "draft": body["draft"] or {},
         "seconds_left": body["seconds_left"],
         "idempotency_key": body["idempotency_key"],

@@ -99,7 +99,7 @@ def datasets_for(algorithm: str) -> QuerySet[Dataset]:
 
 def has_held_out(dataset: Dataset) -> bool:
     """Whether an answer of a held-out labeler went into the data set (an export for testing reward models, say)."""
-    held_out = Q(ranking__group="held_out") | Q(demonstration__group="held_out")
+    held_out = Q(ranking__group="held_out") | Q(demonstration__group="held_out") | Q(review__group="held_out")
     return DatasetRow.objects.filter(held_out, dataset=dataset).exists()
 
 

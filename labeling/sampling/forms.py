@@ -211,6 +211,13 @@ class BatchForm(forms.Form):
     evaluation = forms.BooleanField(
         required=False, label=_("For evaluation: compares the endpoints, and is never trained on")
     )
+    review = forms.BooleanField(
+        required=False,
+        label=_("A second labeler reviews each written answer"),
+        help_text=_(
+            "It counts once it is accepted or edited, by somebody else of these groups. This cannot be changed."
+        ),
+    )
     hold_named = forms.BooleanField(
         required=False,
         initial=True,

@@ -47,13 +47,16 @@ class BriefForm(models.TextChoices):
 
 
 class Batch(models.Model):
-    """Prompts to be worked on together: ranked (K completions each), answered by hand (demonstrations), or written."""
+    """Prompts to be worked on together: ranked (K completions each), answered by hand (demonstrations), written, or
+    shown again with what was written in another batch (reviews)."""
 
     class Kind(models.TextChoices):
         RANKING = "ranking", _("Ranking")
         DEMONSTRATION = "demonstration", _("Demonstration")
         DIALOGUE = "dialogue", _("Dialogue")
         PROMPT = "prompt", _("Prompt")
+        # Made with the batch whose answers are reviewed, and by nobody's hand.
+        REVIEW = "review", _("Review")
 
     class State(models.TextChoices):
         SAMPLING = "sampling"
@@ -83,6 +86,10 @@ class Batch(models.Model):
     imported = models.BooleanField(default=False)
     # Answers compare models and never train one.
     evaluation = models.BooleanField(default=False)
+    # What is written here counts once a second labeler has accepted or edited it. Said once, when the batch is made.
+    review = models.BooleanField(default=False, db_default=False)
+    # Of a batch of reviews: the batch whose answers they are about.
+    review_of = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="review_batch")
     # Completions that name a model wait for somebody's look; otherwise they are served, and their marks say so.
     hold_named = models.BooleanField(default=True, db_default=True)
     # How many words a written answer may best have: shown beside the count, held against nobody.
@@ -113,6 +120,23 @@ class Batch(models.Model):
                 condition=models.Q(suggestions__isnull=True) | models.Q(kind__in=["demonstration", "dialogue"]),
                 name="batch_suggestions_are_for_writing",
             ),
+            models.CheckConstraint(
+                condition=models.Q(review=False) | models.Q(kind__in=["demonstration", "dialogue"]),
+                name="batch_review_is_of_what_is_written",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="review", review_of__isnull=False)
+                | ~models.Q(kind="review") & models.Q(review_of__isnull=True),
+                name="batch_of_reviews_says_of_which",
+            ),
+        ]
+        triggers = [
+            # Whoever wrote or reviewed was told how it counts.
+            pgtrigger.Protect(
+                name="batch_keeps_its_review",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("review", "review_of"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -131,7 +155,8 @@ class BatchItem(models.Model):
     prompt = models.ForeignKey(Prompt, null=True, on_delete=models.PROTECT, related_name="batch_items")
     # What prompt is to be written, where there is none yet: `briefs.Brief`.
     brief = models.JSONField(null=True)
-    # Imported groups only: the same question may have been answered in several groups, about different documents.
+    # Of an imported group its id: the same question may have been answered in several, about different documents. Of a
+    # review the id of the answer that it is about. Empty otherwise.
     external_id = models.CharField(max_length=200, blank=True)
     k = models.PositiveSmallIntegerField()  # 0 for demonstrations
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)

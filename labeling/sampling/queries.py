@@ -147,6 +147,8 @@ def batch_summary(batch: Batch) -> dict:
         "words_low": batch.words_low,
         "words_high": batch.words_high,
         "suggestions": batch.suggestions and batch.suggestions.name,
+        "review": batch.review,
+        "review_of": batch.review_of_id,
         "created_at": batch.created_at.isoformat(),
         "counts": batch.counts,
     }

@@ -161,6 +161,7 @@ def create_batch(
     words_low: int | None = None,
     words_high: int | None = None,
     suggestions: Endpoint | None = None,
+    review: bool = False,
     created_by: User | None = None,
 ) -> Batch:
     """A new batch with one waiting item per chosen prompt; nothing is sampled yet (`start_sampling`, `fill_batch`).
@@ -173,7 +174,9 @@ def create_batch(
     `hold_named` completions that name their maker wait for somebody's look; without it they are served at once.
     `words_low` and `words_high` tell who writes how many words are wanted; nothing is refused for its length.
     `suggestions` is the endpoint whose suggestions labelers may ask for while they write an answer, with this
-    temperature, top-p and longest length. Raises Refusal with a sentence, Conflict where the name is taken.
+    temperature, top-p and longest length. With `review` what is written counts once a second labeler has accepted or
+    edited it, in a batch of its own that is made with this one. Raises Refusal with a sentence, Conflict where the name
+    is taken.
     """
     endpoints, groups = list(dict.fromkeys(endpoints)), list(dict.fromkeys(groups))
     targets = choosing.read_targets(group_targets)
@@ -188,6 +191,14 @@ def create_batch(
         )
     if kind == Batch.Kind.PROMPT:
         raise Refusal(_("A batch of prompts to be written holds no prompts yet; say what is wanted of whom instead."))
+    if kind == Batch.Kind.REVIEW:
+        raise Refusal(
+            _("A batch of reviews is made with the batch whose answers are reviewed; ask there for `review`.")
+        )
+    if review and kind == Batch.Kind.RANKING:
+        raise Refusal(_("Reviews are of what labelers write; how well rankings agree is measured. Leave `review` out."))
+    if review:
+        check_review_name(name)
     check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)
     if not -(2**63) <= seed < 2**63:
         raise Refusal(_("The seed {seed} does not fit 64 bits.").format(seed=seed))
@@ -247,8 +258,11 @@ def create_batch(
                 words_low=words_low,
                 words_high=words_high,
                 suggestions=suggestions,
+                review=review,
                 created_by=created_by,
             )
+            if review:
+                _make_review_batch(batch)
             batch.endpoints.set(endpoints)
             rows = chosen.values_list("pk", "text_sha256").iterator(chunk_size=1000)
             count = 0
@@ -269,8 +283,32 @@ def create_batch(
     except IntegrityError as error:
         if "name" not in str(error):
             raise
-        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=name)) from None
+        called = f"{name} / {review_name(name)}" if review else name
+        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=called)) from None
     return batch
+
+
+def review_name(name: str) -> str:
+    """What the batch of reviews of the batch `name` is called."""
+    return f"{name} · review"
+
+
+def check_review_name(name: str) -> None:
+    check_name(review_name(name), what=_("A batch of reviews, which is called after the batch that it is about,"))
+
+
+def _make_review_batch(batch: Batch) -> Batch:
+    """Empty: each answer in `batch` opens a task in it. Who wrote or had a prompt there may review others' answers."""
+    return Batch.objects.create(
+        name=review_name(batch.name),
+        kind=Batch.Kind.REVIEW,
+        state=Batch.State.OPEN,
+        review_of=batch,
+        groups=batch.groups,
+        priority=batch.priority,
+        again=True,
+        created_by=batch.created_by,
+    )
 
 
 @transaction.atomic(durable=True)
@@ -280,14 +318,16 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
     count twice. Raises Refusal, Conflict where the name is taken.
     """
     check_name(name, what=_("A batch"))
-    if batch.imported or batch.repeat_of_id:
-        raise Refusal(_("Only a batch that labelers worked on, and no repeat itself, can be repeated."))
+    if batch.imported or batch.repeat_of_id or batch.review_of_id:
+        raise Refusal(_("Only a batch that labelers worked on, and no repeat or review itself, can be repeated."))
     if batch.kind == Batch.Kind.PROMPT:
         raise Refusal(_("Nobody writes the same prompt again; ask for more prompts in a new batch."))
     if count is not None and count < 1:
         raise Refusal(_("{count} prompts are nothing to repeat; ask for at least 1.").format(count=count))
-    if Batch.objects.filter(name=name).exists():
-        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=name))
+    if batch.review:
+        check_review_name(name)
+    if taken := Batch.objects.filter(name__in=[name, *([review_name(name)] if batch.review else [])]).first():
+        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=taken.name))
     endpoints = list(batch.endpoints.all())
     filled = batch.items.filter(state=BatchItem.State.FILLED, prompt__state=Prompt.State.ACCEPTED)
     filled = filled.exclude(waits_for_a_look())
@@ -308,6 +348,7 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
         "words_low",
         "words_high",
         "suggestions",
+        "review",
     )
     again = Batch.objects.create(
         name=name,
@@ -317,6 +358,8 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
         created_by=actor,
         **{field: getattr(batch, field) for field in same},
     )
+    if again.review:
+        _make_review_batch(again)
     again.endpoints.set(endpoints)
     for old in chosen:
         item = BatchItem.objects.create(

@@ -31,6 +31,7 @@ def kind_name(kind: str) -> str:
         "demonstration": _("to write"),
         "dialogue": _("to write as a dialogue"),
         "prompt": _("to write a prompt"),
+        "review": _("to review"),
     }
     return names.get(kind, kind)
 

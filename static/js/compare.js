@@ -1,5 +1,5 @@
 // Two completions side by side, the words in which they differ marked when asked for.
-import { compareWords } from "./diff.js";
+import { showDifferences } from "./marked.js";
 import { layOut } from "./prose.js";
 import { t } from "./words.js";
 
@@ -15,27 +15,17 @@ export function comparing(dialog, { text, title, ids, isSame, same, say, say_whe
   const shown = [null, null];
 
   function draw() {
-    const marked = differences.getAttribute("aria-pressed") === "true" ? compareWords(...shown.map(text)) : null;
+    const asked = differences.getAttribute("aria-pressed") === "true";
+    const bodies = panes.map((pane) => pane.querySelector("[data-pane-text]"));
+    const marked = asked && showDifferences(bodies, shown.map(text));
     panes.forEach((pane, side) => {
-      const id = shown[side];
-      pane.querySelector("[data-pane-title]").textContent = title(id);
-      const body = pane.querySelector("[data-pane-text]");
-      if (marked) body.replaceChildren(...marked[side].map(([words, differs]) => piece(words, differs, side)));
-      else {
-        body.textContent = text(id);
-        layOut(body);
-      }
+      pane.querySelector("[data-pane-title]").textContent = title(shown[side]);
+      if (marked) return;
+      bodies[side].textContent = text(shown[side]);
+      layOut(bodies[side]);
     });
-    const tooLong = differences.getAttribute("aria-pressed") === "true" && !marked;
-    dialog.querySelector("[data-too-long]").hidden = !tooLong;
+    dialog.querySelector("[data-too-long]").hidden = !asked || marked;
     sameButton.setAttribute("aria-pressed", String(isSame(...shown)));
-  }
-
-  function piece(words, differs, side) {
-    if (!differs) return document.createTextNode(words);
-    const mark = document.createElement(side ? "ins" : "del");
-    mark.textContent = words;
-    return mark;
   }
 
   /** Another completion on this side: the next by `by` that the other side does not show. */

@@ -167,4 +167,11 @@ export default {
   "Write the instruction.": "Schreiben Sie die Anweisung.",
   "Write the last query.": "Schreiben Sie die letzte Anfrage.",
   "Write the prompt first.": "Schreiben Sie zuerst den Prompt.",
+  "Accept the answer, edit it, or send it back.": "Nehmen Sie die Antwort an, bearbeiten Sie sie oder schicken Sie sie zurück.",
+  "Your edit leaves nothing; send the answer back instead.": "Ihre Bearbeitung lässt nichts übrig; schicken Sie die Antwort stattdessen zurück.",
+  "You have changed nothing yet.": "Sie haben noch nichts geändert.",
+  "Say what is to be changed; the author reads it.": "Sagen Sie, was geändert werden soll; wer die Antwort geschrieben hat, liest es.",
+  "Accept.": "Annehmen.",
+  "Edit.": "Bearbeiten.",
+  "Send back.": "Zurückschicken.",
 };

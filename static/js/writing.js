@@ -47,7 +47,7 @@ export function openWriting(root, { draft, adopt, lock, problem, answer, command
   document.addEventListener("keydown", (event) => {
     if (root.querySelector("dialog[open]") || task.isLocked()) return;
     const chord = event.ctrlKey || event.metaKey || event.altKey;
-    const inText = event.target.matches("input, select, textarea");
+    const inText = event.target.matches("input:not([type=radio], [type=checkbox]), select, textarea");
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.altKey) {
       event.preventDefault();
       submit();

@@ -101,7 +101,8 @@ def look_at(page: Page, person) -> list[str]:
     found = []
     for address in pages_of(person):
         page.goto(address)
-        if page.locator("[data-ranking], [data-demonstration], [data-dialogue], [data-written-prompt]").count():
+        live = "[data-ranking], [data-demonstration], [data-dialogue], [data-written-prompt], [data-review]"
+        if page.locator(live).count():
             page.wait_for_selector("main[data-live]")
         found += faults(page, address)
     return found

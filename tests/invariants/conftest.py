@@ -60,6 +60,13 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     )
     written = factories.make_written_prompt(labeler=ada)
     Admission.objects.create(written=written, reason="other")
+    reviewed = factories.make_demonstration(
+        prompt=factories.make_prompt(), labeler=ada, text="So.", batch=factories.make_reviewed_batch()
+    )
+    review = factories.make_review(demonstration=reviewed, labeler=bo, verdict="edit", text="Thus.")
+    factories.make_demonstration(
+        prompt=factories.make_prompt(), labeler=hal, text="Otherwise.", batch=reviewed.task.batch
+    )
     Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
     Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
     Finding.objects.create(
@@ -92,6 +99,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         other=other,
         demonstration=demonstration,
         written=written,
+        review=review,
         endpoint=endpoint,
         hal=hal,
     )
@@ -139,6 +147,7 @@ UUID_KEYS = {
     "demonstration",
     "writtenprompt",
     "ranking",
+    "review",
     "dataset",
     "checkpoint",
     "run",

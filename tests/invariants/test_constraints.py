@@ -10,7 +10,7 @@ from tests.invariants.conftest import copy_of
 pytestmark = pytest.mark.django_db
 
 JOB, LEASE, RANKING = "labeling_job", "labeling_lease", "labeling_ranking"
-DEMONSTRATION, JUDGMENT = "labeling_demonstration", "labeling_judgment"
+DEMONSTRATION, JUDGMENT, REVIEW = "labeling_demonstration", "labeling_judgment", "labeling_review"
 SUGGESTION, ENDED = "labeling_suggestion", "state = 'done'"
 WRITTEN = "labeling_writtenprompt"
 SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
@@ -67,6 +67,8 @@ BREAKERS = {
     "batch_item_k_0_to_26": update("batchitem", "k = 27", "brief IS NULL"),
     "batch_item_has_prompt_or_brief": update("batchitem", "brief = NULL", "prompt_id IS NULL"),
     "batch_item_brief_names_its_form": update("batchitem", "brief = 'null'", "prompt_id IS NULL"),
+    "batch_review_is_of_what_is_written": lambda w: copy_of("labeling_batch", "kind = 'ranking'", review="true"),
+    "batch_of_reviews_says_of_which": lambda w: copy_of("labeling_batch", "kind = 'review'", review_of_id="NULL"),
     "form_name_is_a_word": update("form", "name = 'Two words'", "name = 'pairs'"),
     "form_version_number_once": lambda w: copy_of("labeling_formversion"),
     "form_version_number_from_1": lambda w: copy_of("labeling_formversion", number="0"),
@@ -95,6 +97,7 @@ BREAKERS = {
     ),
     "lease_state_is_known": update("lease", "state = 'odd'"),
     "lease_open_has_seat": update("lease", "seat_id = NULL", OPEN),
+    "lease_sent_back_has_an_answer": update("lease", "sent_back = true", OPEN),
     "demonstration_one_per_lease_and_revision": lambda w: copy_of(DEMONSTRATION, **NEW),
     "demonstration_once_per_idempotency_key": lambda w: copy_of(DEMONSTRATION, revision="2", replaces_id="id"),
     "demonstration_is_not_empty": lambda w: copy_of(DEMONSTRATION, **SECOND, replaces_id="id", text="''"),
@@ -138,6 +141,15 @@ BREAKERS = {
     "ranking_simulated_is_marked": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", group="'simulated'"),
     "ranking_outcome_is_known": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", outcome="'odd'"),
     "ranking_strength_1_to_9": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", strength="10"),
+    "review_one_per_lease_and_revision": lambda w: copy_of(REVIEW, **NEW),
+    "review_once_per_idempotency_key": lambda w: copy_of(REVIEW, revision="2", replaces_id="id"),
+    "review_revision_names_what_it_replaces": lambda w: copy_of(REVIEW, **SECOND),
+    "review_verdict_is_known": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", verdict="'odd'", text="''"),
+    "review_has_a_text_where_it_edits": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", verdict="'accept'"),
+    "review_sends_back_with_a_note": lambda w: copy_of(
+        REVIEW, **SECOND, replaces_id="id", verdict="'send_back'", text="''"
+    ),
+    "review_simulated_is_marked": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", origin="'simulated'"),
     "judgment_once_per_completion": lambda w: copy_of(JUDGMENT),
     "judgment_rank_1_to_26": lambda w: copy_of(JUDGMENT, rank="27"),
     "judgment_rating_1_to_7": lambda w: copy_of(JUDGMENT, rating="8"),

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 APPEND_ONLY = [
     "ranking",
     "judgment",
+    "review",
     "demonstration",
     "writtenprompt",
     "admission",

@@ -14,13 +14,17 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("moved", [False, True])
-def test_answers_of_the_held_out_stay_out(ada, hal, moved):
+def test_answers_and_edits_of_the_held_out_stay_out(ada, hal, moved):
     batch = factories.make_batch(overlap=2)
     task = factories.make_task(batch=batch)
     ours = factories.make_ranking(task=task, labeler=ada)
     theirs = factories.make_ranking(task=task, labeler=hal)
     written = factories.make_demonstration(prompt=factories.make_prompt(), labeler=hal, text="Held-out words.")
     prompt = factories.make_written_prompt(labeler=hal, text="Held-out prompt.")
+    ada_wrote = factories.make_demonstration(
+        prompt=factories.make_prompt(), labeler=ada, text="Mine.", batch=factories.make_reviewed_batch()
+    )
+    factories.make_review(demonstration=ada_wrote, labeler=hal, verdict="edit", text="Held-out words too.")
     if moved:
         type(hal).objects.filter(pk=hal.pk).update(group="training")
     text = ""
@@ -31,5 +35,5 @@ def test_answers_of_the_held_out_stay_out(ada, hal, moved):
     assert str(ours.pk) in text
     assert str(theirs.pk) not in text
     assert str(written.pk) not in text
-    assert "Held-out words." not in text
     assert "Held-out prompt." not in text
+    assert "Held-out words" not in text

@@ -1,0 +1,110 @@
+"""Reviews: what a second labeler says of what another wrote. Append-only."""
+
+import uuid
+
+import pgtrigger
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from labeling.demos.models import Demonstration
+from labeling.leasing.models import Lease, Task
+
+
+class Review(models.Model):
+    """One acknowledged answer. A correction is another row that names the one it replaces.
+
+    Of the reviews of one written answer that one counts which is no surplus, in its latest revision.
+    """
+
+    class Origin(models.TextChoices):
+        WORKBENCH = "workbench"
+        SIMULATED = "simulated"
+
+    class Verdict(models.TextChoices):
+        ACCEPT = "accept"
+        EDIT = "edit"
+        SEND_BACK = "send_back"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="reviews")
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="reviews")
+    labeler = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reviews")
+    group = models.CharField(max_length=12)
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.WORKBENCH)
+    revision = models.PositiveSmallIntegerField(default=1)
+    replaces = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="replaced_by")
+    idempotency_key = models.CharField(max_length=100)
+    payload_sha256 = models.CharField(max_length=64)
+    # Why it corrects the review that it replaces.
+    correction_reason = models.CharField(max_length=300, blank=True)
+    surplus = models.BooleanField(default=False)
+    demonstration = models.ForeignKey(Demonstration, on_delete=models.PROTECT, related_name="reviews")
+    verdict = models.CharField(max_length=9, choices=Verdict)
+    # As the reviewer would have it, in the shape of the demonstration; of an edit alone.
+    turns = models.JSONField(default=list, db_default=[])
+    text = models.TextField(blank=True)
+    # To the author. Where the answer is sent back, what to change.
+    note = models.CharField(max_length=1000, blank=True)
+    active_seconds = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["lease", "revision"], name="review_one_per_lease_and_revision"),
+            models.UniqueConstraint(fields=["lease", "idempotency_key"], name="review_once_per_idempotency_key"),
+            models.CheckConstraint(
+                condition=models.Q(revision=1, replaces__isnull=True)
+                | models.Q(revision__gt=1, replaces__isnull=False),
+                name="review_revision_names_what_it_replaces",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(verdict__in=["accept", "edit", "send_back"]), name="review_verdict_is_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(verdict="edit") & ~models.Q(text="")
+                | ~models.Q(verdict="edit") & models.Q(text="", turns=[]),
+                name="review_has_a_text_where_it_edits",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(verdict="send_back") | ~models.Q(note=""), name="review_sends_back_with_a_note"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(origin="simulated", group="simulated")
+                | (~models.Q(origin="simulated") & ~models.Q(group="simulated")),
+                name="review_simulated_is_marked",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(name="review_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="review_is_of_another_ones_work",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                declare=[("answer", "labeling_demonstration")],
+                func="""
+                    SELECT * INTO answer FROM labeling_demonstration WHERE id = NEW.demonstration_id;
+                    IF answer.labeler_id = NEW.labeler_id THEN
+                        RAISE EXCEPTION 'Nobody reviews their own work: labeler %', NEW.labeler_id;
+                    END IF;
+                    IF answer.text = NEW.text AND answer.turns = NEW.turns THEN
+                        RAISE EXCEPTION 'An edit changes something: answer %', answer.id;
+                    END IF;
+                    IF NEW.verdict = 'edit' AND jsonb_array_length(answer.turns) <> jsonb_array_length(NEW.turns) THEN
+                        RAISE EXCEPTION 'An edit keeps the number of turns: answer %', answer.id;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    @property
+    def conversation(self) -> list[dict]:
+        """All of the edited answer, turn by turn."""
+        return [*self.turns, {"role": "assistant", "content": self.text}]
+
+    @property
+    def edits(self) -> list[tuple[str, str, str]]:
+        """Of an edit (role, before, after) of each turn; one of an answer that is no dialogue."""
+        turns = zip(self.demonstration.conversation, self.conversation, strict=True)
+        return [(before["role"], before["content"], after["content"]) for before, after in turns]
