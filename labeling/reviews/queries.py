@@ -90,7 +90,7 @@ def progress_of(batch: Batch) -> Progress:
     newer = Exists(Demonstration.objects.filter(replaces=OuterRef("demonstration")))
     verdicts = dict(reviews.exclude(newer).order_by().values_list("verdict").annotate(Count("pk")))
     accepted = Count("pk", filter=Q(verdict=Review.Verdict.ACCEPT))
-    counted = reviews.order_by().values_list("demonstration__labeler").annotate(Count("pk"), accepted)
+    counted = reviews.order_by().values_list("demonstration__labeler").annotate(reviewed=Count("pk"), accepted=accepted)
     by_author = {pk: counts for pk, *counts in counted}
     people = User.objects.filter(pk__in=by_author).order_by("display_name", "username")
     return Progress(
