@@ -73,22 +73,62 @@ def shoot(page: Page, name: str, scheme: str, *, whole: bool = True) -> None:
     print(f"{name}-{scheme}.png")
 
 
+def make_batch(page: Page, **batch: object) -> None:
+    """Where it is there already, this is refused, and nothing waits any more."""
+    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
+    page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
+
+
+def take(page: Page, kind: str) -> bool:
+    """Whether the next task is one of this kind, once its batch is open."""
+    for _ in range(TRIES):
+        page.goto("/work/next/")
+        if page.locator(f"[data-{kind}][data-live]").count():
+            return True
+        page.wait_for_timeout(1000)
+    print(f"no task: {kind}")
+    return False
+
+
+def shoot_review(writer: Page, reviewer: Page) -> None:
+    """A review, before its reviewer has another task: somebody else's answer, edited."""
+    make_batch(
+        writer,
+        name="to review",
+        kind="demonstration",
+        groups=["researcher", "training"],
+        count=1,
+        priority=20,
+        review=True,
+    )
+    if not take(writer, "demonstration"):
+        return
+    writer.keyboard.insert_text("The moon pulls on the see, and the see goes up. Twice a day it is high water.")
+    writer.keyboard.press("Control+Enter")
+    writer.wait_for_url("**/work/**")
+    writer.wait_for_timeout(1000)
+    if not take(reviewer, "review"):
+        return
+    shoot_both(reviewer, "review")
+    reviewer.keyboard.press("2")
+    reviewer.locator("[name=turn]").fill(
+        "The moon pulls at the sea, and the sea goes up. Twice a day it is high water."
+    )
+    reviewer.keyboard.press("Escape")
+    reviewer.keyboard.press("c")
+    shoot_both(reviewer, "review-edit")
+    reviewer.keyboard.press("Control+Enter")
+    reviewer.wait_for_url("**/work/**")
+    reviewer.wait_for_timeout(1000)
+
+
 def shoot_writing(page: Page) -> None:
     """The pages on which people write, as a researcher, who has tasks of their own: a batch is made for each, and the
     answer is stored, so that what was written can be shown too."""
     for kind in ("demonstration", "dialogue"):
-        token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
         batch = {"name": f"to write, {kind}", "kind": kind, "groups": ["researcher"], "count": 1, "priority": 10}
-        batch |= {"words_low": 20, "words_high": 80}
-        # Where it is there already, this is refused, and nothing waits any more.
-        page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
-        for _ in range(TRIES):
-            page.goto("/work/next/")
-            if page.locator(f"[data-{kind}][data-live]").count():
-                break
-            page.wait_for_timeout(1000)
-        else:
-            print(f"no {kind} to write")
+        make_batch(page, **batch, words_low=20, words_high=80)
+        if not take(page, kind):
             continue
         if kind == "demonstration":
             page.keyboard.insert_text(
@@ -111,17 +151,8 @@ def shoot_writing(page: Page) -> None:
 
 def shoot_written_prompt(page: Page) -> None:
     """The page on which prompts are written, with examples; its batch is made like those above."""
-    token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
-    batch = {"name": "prompts to write", "kind": "prompt", "groups": ["researcher"], "priority": 10}
-    batch |= {"few_shot": 1, "pairs": 2}
-    page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
-    for _ in range(TRIES):
-        page.goto("/work/next/")
-        if page.locator("[data-written-prompt][data-live]").count():
-            break
-        page.wait_for_timeout(1000)
-    else:
-        print("no prompt to write")
+    make_batch(page, name="prompts to write", kind="prompt", groups=["researcher"], priority=10, few_shot=1, pairs=2)
+    if not take(page, "written-prompt"):
         return
     page.get_by_label("Instruction").fill("Say how the message feels: glad, sad or neither.")
     for number, (query, response) in enumerate([("The sun is out!", "glad"), ("Rain again.", "sad")], 1):
@@ -190,6 +221,7 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking", "--disable-sync"]
         )
+        shoot_review(*(sign_in(browser, base, name, accounts[name], "light") for name in ("rita", "ada")))
         for scheme in ("light", "dark"):
             page = browser.new_context(viewport=SIZE, color_scheme=scheme, base_url=base).new_page()
             page.goto("/sign-in/")
