@@ -118,7 +118,6 @@ _pool = env.int("DATABASE_POOL_SIZE", default=10)
 DATABASES = {
     "default": {
         **_database,
-        "ENGINE": "config.postgres",
         # Connections wait in a pool of the process; a request borrows one and gives it back. Or each thread keeps one,
         # and asks at the first query of a request whether it still lives.
         "CONN_MAX_AGE": 0 if _pool else None,
