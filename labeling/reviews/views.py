@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import QueryDict
 
 from labeling.demos.services import TEXT_CHARACTERS
-from labeling.leasing.answers import form_head, form_text
+from labeling.leasing.answers import form_head, form_text, form_texts
 from labeling.leasing.kinds import Kind
 from labeling.leasing.models import Lease
 from labeling.reviews.models import Review
@@ -18,7 +18,7 @@ def read_form(fields: QueryDict, lease: Lease) -> dict:
     body = {**form_head(fields), "verdict": fields.get("verdict"), "note": form_text(fields, "note")}
     if body["verdict"] != Review.Verdict.EDIT:
         return body
-    *turns, text = [text.replace("\r\n", "\n") for text in fields.getlist("turn")] or [""]
+    *turns, text = form_texts(fields, "turn") or [""]
     before = written_answer(lease.task).turns
     said = [{"role": turn["role"], "content": text} for turn, text in zip(before, turns, strict=False)]
     return {**body, "turns": said, "text": text}

@@ -85,9 +85,7 @@ def create_prompt_batch(
     if targets:
         groups, overlap = list(targets), sum(targets.values())
     check_name(name, what=_("A batch"))
-    check_numbers(overlap=overlap, priority=priority)
-    if not -(2**63) <= seed < 2**63:
-        raise Refusal(_("The seed {seed} does not fit 64 bits.").format(seed=seed))
+    check_numbers(overlap=overlap, priority=priority, seed=seed)
     if not groups or set(groups) - set(WRITERS):
         raise Refusal(
             _(

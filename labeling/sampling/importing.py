@@ -25,11 +25,11 @@ from labeling.intake.models import Prompt
 from labeling.intake.reading import Problem
 from labeling.intake.services import read_prompt
 from labeling.people.models import User
-from labeling.refusals import Conflict, Refusal
+from labeling.refusals import Conflict
 from labeling.sampling.choosing import K_OF_ORDER
 from labeling.sampling.marks import mark_completions
 from labeling.sampling.models import Batch, BatchItem, Completion, Provenance
-from labeling.sampling.services import check_name
+from labeling.sampling.services import check_groups, check_name, check_numbers
 from labeling.text import BadText, check_text
 from training.formats import canonical_json
 
@@ -198,14 +198,8 @@ def import_completions(
 
 
 def _batch(name: str, *, overlap: int, groups: list[str], created_by: User | None, **fields: Any) -> Batch:
-    if not 1 <= overlap <= 100:
-        raise Refusal(
-            _("The overlap is {overlap}; from 1 to 100 labelers can answer the same task.").format(overlap=overlap)
-        )
-    if not groups or (unknown := set(groups) - set(User.Group.values)):
-        no_such = _("There is no labeler group {unknown!r}; choose among {values}.")
-        words = no_such if groups else _("A batch needs a labeler group; choose among {values}.")
-        raise Refusal(words.format(unknown=sorted(unknown)[0] if groups else "", values=", ".join(User.Group.values)))
+    check_numbers(overlap=overlap)
+    check_groups(groups)
     with transaction.atomic(durable=True):
         batch, made = Batch.objects.get_or_create(
             name=name,

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from urllib.parse import urlsplit
@@ -199,17 +199,10 @@ def create_batch(
         raise Refusal(_("Reviews are of what labelers write; how well rankings agree is measured. Leave `review` out."))
     if review:
         check_review_name(name)
-    check_numbers(overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens)
-    if not -(2**63) <= seed < 2**63:
-        raise Refusal(_("The seed {seed} does not fit 64 bits.").format(seed=seed))
-    if unknown := set(groups) - set(User.Group.values):
-        raise Refusal(
-            _("There is no labeler group {unknown!r}; choose among {values}.").format(
-                unknown=sorted(unknown)[0], values=", ".join(User.Group.values)
-            )
-        )
-    if not groups:
-        raise Refusal(_("Say which labeler groups may work on the batch; with none, nobody would see it."))
+    check_numbers(
+        overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed
+    )
+    check_groups(groups)
     weights: dict[int, float] = {}
     if kind == Batch.Kind.RANKING:
         if form is not None and form.archived:
@@ -376,10 +369,30 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
     return again
 
 
+def check_groups(groups: Collection[str]) -> None:
+    """Refusal where one of the labeler groups is not known, or there is none."""
+    if unknown := set(groups) - set(User.Group.values):
+        raise Refusal(
+            _("There is no labeler group {unknown!r}; choose among {values}.").format(
+                unknown=sorted(unknown)[0], values=", ".join(User.Group.values)
+            )
+        )
+    if not groups:
+        raise Refusal(_("Say which labeler groups may work on the batch; with none, nobody would see it."))
+
+
 def check_numbers(
-    *, overlap: int, priority: int, temperature: float = 1.0, top_p: float = 1.0, max_tokens: int = 256
+    *,
+    overlap: int,
+    priority: int = 0,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    max_tokens: int = 256,
+    seed: int = 0,
 ) -> None:
     """Refusal where one of the batch's numbers is out of its range."""
+    if not -(2**63) <= seed < 2**63:
+        raise Refusal(_("The seed {seed} does not fit 64 bits.").format(seed=seed))
     if not 1 <= overlap <= 100:
         raise Refusal(
             _("The overlap is {overlap}; from 1 to 100 labelers can answer the same task.").format(overlap=overlap)
