@@ -127,8 +127,8 @@ DATABASES = {
             # None, which is Django's, forbids preparing statements even to those that ask for it.
             "prepare_threshold": 5,
             # Parameters reach PostgreSQL in prepared statements alone (labeling/rows.py). Left to choose, it compares
-            # the cost of one plan for all values with what it estimated before the last ANALYZE, and after one plans
-            # a grant anew for thousands of times, which takes twice as long as the grant.
+            # the cost of one plan for all values with an average from before the last ANALYZE, and may then plan each
+            # grant anew: 3.5 ms of database CPU instead of 1.2, still so 3,000 grants later.
             "options": f"{_database.get('OPTIONS', {}).get('options', '')} -c plan_cache_mode=force_generic_plan",
             **({"pool": {"min_size": 1, "max_size": _pool, "timeout": 10}} if _pool else {}),
         },
