@@ -60,9 +60,12 @@ def test_text_grows_is_used_edited_and_submitted(sign_in, ada, model_server):
     worker = work_beside()
     lengths = set()
     expect(text).not_to_be_empty()
-    while "Being written" in state.text_content():
-        lengths.add(len(text.text_content()))
-        assert use.is_disabled()
+    # At one moment: it may end between two looks.
+    look = """() => ["state", "text", "use"].map((name) => document.querySelector(`[data-suggestion-${name}]`))
+        .map((part) => part.matches("button") ? part.disabled : part.textContent)"""
+    while "Being written" in (seen := page.evaluate(look))[0]:
+        lengths.add(len(seen[1]))
+        assert seen[2] is True
         page.wait_for_timeout(100)
     worker.join()
     expect(state).to_have_text("A model wrote this. Check it, and make it yours.")
