@@ -1,9 +1,9 @@
 """Forty simulated labelers, K = 6, over HTTP against gunicorn and PostgreSQL: what a task costs and how long one waits.
 
 CPU ms for each task that is served and submitted (web and database processes, from /proc) and tasks/s without think
-time, by API (token; a submit carries the next task) and as the page works (session, compressed answers, the next task
-fetched ahead as well); p95 of fetch and submit with think time. Each with few tasks waiting, with many, and for
-labelers who have done thousands, and the ratios: above 1 is worse than among few.
+time, by API (token; a submit carries the next task) and as the page works (session, compressed answers; a submit begins
+the task fetched ahead and carries the one behind it); p95 of fetch and submit with think time. Each with few tasks
+waiting, with many, and for labelers who have done thousands, and the ratios: above 1 is worse than among few.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.labelers import Labeler, by_session, by_token
 from bench.stack import OVERLAP, K, Web, execute, filled, percentile, session_cookie, settle
 
 LABELERS = 40
-WARM = 200  # tasks before each measurement
+WARM = 400  # tasks before each measurement: each worker has by then imported and prepared what it needs
 DRAFTS = 1_000
 # What labelers would have left behind: an answer by each in the first tasks, and a place in the queue.
 DO = """
@@ -116,7 +116,7 @@ def work(port: int, people: list[dict], tasks: int, way: str, think_seconds: flo
     def one(number: int, headers: dict) -> None:
         labeler = Labeler(port, headers, random.Random(number))
         time.sleep(labeler.draw.random() * think_seconds)
-        task = None
+        task = ahead = None
         while not failed:
             with lock:
                 if left[0] <= 0:
@@ -128,17 +128,20 @@ def work(port: int, people: list[dict], tasks: int, way: str, think_seconds: flo
                 times.fetch.append(time.perf_counter() - started)
                 if status != 200:
                     return failed.append(f"No task: {status} {task}")
-            if way == "page":
-                labeler.post("/api/v1/tasks/ahead/")
+            if way == "page" and ahead is None:
+                ahead = labeler.post("/api/v1/tasks/ahead/")[1]
             time.sleep(think_seconds)
             body = labeler.body(task)
-            query = "" if way == "separate" else "?ahead=1"
+            query = "" if way == "separate" else f"?ahead=1&has={ahead['id']}" if ahead else "?ahead=1"
             started = time.perf_counter()
             status, answer = labeler.post(f"/api/v1/tasks/{task['id']}/submit/{query}", body, f"{task['id']}:1")
             times.submit.append(time.perf_counter() - started)
             if status not in (200, 201):
                 return failed.append(f"No answer taken: {status} {answer}")
             task = answer.get("next")
+            if ahead and task and task["id"] == ahead["id"]:
+                task = {**ahead, **task}
+            ahead = answer.get("ahead")
 
     threads = [threading.Thread(target=one, args=pair, daemon=True) for pair in enumerate(people)]
     started = time.perf_counter()

@@ -149,8 +149,14 @@ REVIEW = described(
 )
 ANSWER = described({"id": UUID, "revision": WHOLE, "surplus": {"type": "boolean"}, "created_at": TIME})
 NEXT = {**TASK, "nullable": True}
-ANSWER_AND_NEXT = described({**ANSWER["properties"], "next": NEXT}, required=tuple(ANSWER["properties"]))
+ANSWER_AND_NEXT = described({**ANSWER["properties"], "next": NEXT, "ahead": TASK}, required=tuple(ANSWER["properties"]))
 AHEAD = OpenApiParameter("ahead", bool, description="1: the answer carries the `next` task, begun, or null.")
+HAS = OpenApiParameter(
+    "has",
+    str,
+    description="With ahead=1, the id of the task that you fetched ahead: where `next` is that one, of it only its id "
+    "and clock are sent, and with it comes the one behind it as `ahead`, if one waits.",
+)
 REFUSAL = described({"error": described({"code": TEXT, "message": TEXT})})
 KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -237,13 +243,26 @@ def urls_of(lease: Lease) -> dict[str, str]:
     return {**{name: f"{task}{name}/" for name in actions}, "page": reverse("task", kwargs={"lease_id": lease.pk})}
 
 
-def next_body(labeler: User) -> dict | None:
-    """The next task, begun, for who has just answered one; None where nothing waits or something stands before it."""
+def what_follows(labeler: User, *, has: str | None) -> dict:
+    """`next`, the task after the one just answered, begun; null where nothing waits or something stands before it.
+
+    Who `has` one fetched ahead gets the one behind it as `ahead`, and of the one that they have the clock alone.
+    """
+    ahead = None
     try:
-        lease = services.grant_lease(labeler=labeler)
+        if has is None:
+            lease = services.grant_lease(labeler=labeler)
+        else:
+            lease, ahead = services.go_on(labeler=labeler, lease_id=has)
     except Refusal:
-        return None
-    return task_body(lease) if lease else None
+        lease = None
+    if lease is None:
+        following = None
+    elif str(lease.pk) == has:
+        following = {"id": has, **clock_body(lease)}
+    else:
+        following = task_body(lease)
+    return {"next": following} | ({"ahead": task_body(ahead)} if ahead else {})
 
 
 def clock_body(lease: Lease) -> dict:
@@ -314,7 +333,7 @@ class Submit(TaskView):
 
     @extend_schema(
         operation_id="task_submit",
-        parameters=[KEY, AHEAD],
+        parameters=[KEY, AHEAD, HAS],
         request=sent({"oneOf": [RANKING, DEMONSTRATION, DIALOGUE, WRITTEN_PROMPT, REVIEW]}),
         responses=answers(
             s201=ANSWER_AND_NEXT,
@@ -346,7 +365,7 @@ class Submit(TaskView):
         }
         if request.GET.get("ahead") == "1":
             # Only after the answer is safe: whatever becomes of the next task, this one is acknowledged.
-            body["next"] = next_body(user)
+            body |= what_follows(user, has=request.GET.get("has"))
         return json_response(body, status=201 if created else 200)
 
 

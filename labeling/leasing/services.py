@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django.db import IntegrityError, connection, models, transaction
@@ -196,7 +197,7 @@ def grant_lease(*, labeler: User, rng: random.Random | None = None) -> Lease | N
 
     `rng` draws the order in which a new lease shows its completions.
     """
-    return _take_at_once(labeler, Lease.State.OPEN, rng) or _grant(labeler, rng)
+    return _take_at_once(labeler, Lease.State.OPEN, check_gates(labeler), rng) or _grant(labeler, rng)
 
 
 @transaction.atomic(durable=True)
@@ -219,7 +220,23 @@ def fetch_ahead(*, labeler: User, rng: random.Random | None = None) -> Lease | N
     None where nothing waits, and where nothing is open that it could wait behind. It keeps its seat for AHEAD_SECONDS,
     and again with every sign of life at the open one; `renew_lease` begins it. Raises what `grant_lease` raises.
     """
-    return _take_at_once(labeler, Lease.State.AHEAD, rng) or _fetch_ahead(labeler, rng)
+    return _take_at_once(labeler, Lease.State.AHEAD, check_gates(labeler), rng) or _fetch_ahead(labeler, rng)
+
+
+def go_on(
+    *, labeler: User, lease_id: uuid.UUID | str, rng: random.Random | None = None
+) -> tuple[Lease | None, Lease | None]:
+    """What `grant_lease` and then `fetch_ahead` give to who has just answered and holds `lease_id` ahead.
+
+    The first has no more than its id and clock where it is that one. Raises a Gate as they do.
+    """
+    guideline = check_gates(labeler)
+    begun = _begin_at_once(labeler, guideline, _as_uuid(lease_id))
+    if begun is None:
+        begun = grant_lease(labeler=labeler, rng=rng)
+    if begun is None:
+        return None, None
+    return begun, _take_at_once(labeler, Lease.State.AHEAD, guideline, rng) or _fetch_ahead(labeler, rng)
 
 
 @transaction.atomic(durable=True)
@@ -446,7 +463,8 @@ BEGIN_AT_ONCE = (
     SET state = 'open', guideline_id = %(guideline)s::bigint, granted_at = now(),
         expires_at = now() + %(seconds)s * interval '1 second'
     FROM person WHERE lease.labeler_id = %(labeler)s AND lease.state = 'ahead'
-    RETURNING lease.id
+        AND lease.id = coalesce(%(expected)s::uuid, lease.id)
+    RETURNING lease.id, lease.expires_at, lease.expires_at - now()
 """
 )
 
@@ -461,18 +479,34 @@ def tasks_ahead(*, labeler: User, limit: int) -> list[str]:
     return []
 
 
-def _take_at_once(labeler: User, state: str, rng: random.Random | None) -> Lease | None:
+def _take_at_once(labeler: User, state: str, guideline: int | None, rng: random.Random | None) -> Lease | None:
     """A new lease, or the one fetched ahead, by one statement that is its own transaction; None where there is more to
     look at."""
-    asked = _asked(labeler, state, check_gates(labeler), rng) | {"anew": False}
+    asked = _asked(labeler, state, guideline, rng) | {"anew": False}
     asked |= {"behind": state == Lease.State.AHEAD, "grace": team_settings().lease_grace_seconds}
     try:
         row = first_row(TAKE_AT_ONCE, asked)
-        if row is None and state == Lease.State.OPEN:
-            row = first_row(BEGIN_AT_ONCE, asked)
     except IntegrityError:
         return None  # another tab was quicker
-    return LOADED.first(row[0], labeler.pk) if row else None
+    if row is not None:
+        return LOADED.first(row[0], labeler.pk)
+    begun = _begin_at_once(labeler, guideline) if state == Lease.State.OPEN else None
+    return LOADED.first(begun.pk, labeler.pk) if begun else None
+
+
+def _begin_at_once(labeler: User, guideline: int | None, expected: uuid.UUID | None = None) -> Lease | None:
+    """The one fetched ahead, begun, with no more than its id and clock; None where it is not the one `expected`, or
+    there is more to look at."""
+    asked = {"labeler": labeler.pk, "guideline": guideline, "seconds": _seconds(Lease.State.OPEN), "expected": expected}
+    try:
+        row = first_row(BEGIN_AT_ONCE, asked)
+    except IntegrityError:
+        return None  # another tab was quicker
+    if row is None:
+        return None
+    begun = Lease(pk=row[0], state=Lease.State.OPEN, expires_at=row[1])
+    begun.time_left = row[2]
+    return begun
 
 
 def _take_next(person: User, state: str, guideline: int | None, rng: random.Random | None) -> Lease | None:
@@ -810,18 +844,23 @@ def settle_at_once(*, lease: Lease, answer: models.Model, parts: Sequence[models
 
 def _insert(rows: Sequence[models.Model]) -> tuple[str, list]:
     """INSERT of all `rows`, where a lease is held; and its values. What the database fills in itself is left to it."""
-    meta = rows[0]._meta
-    fields = [field for field in meta.concrete_fields if field.db_default is NOT_PROVIDED and not _is_serial(field)]
+    fields, start, row = _columns(type(rows[0]))
+    values = [field.get_db_prep_save(field.pre_save(each, True), connection) for each in rows for field in fields]
+    return f"{start} SELECT given.* FROM held, (VALUES {', '.join([row] * len(rows))}) given", values
+
+
+@cache
+def _columns(model: type[models.Model]) -> tuple[list[models.Field], str, str]:
+    """The fields to fill in, how the INSERT begins, and the place of one row's values."""
+    fields = [
+        field
+        for field in model._meta.concrete_fields
+        if field.db_default is NOT_PROVIDED and not isinstance(field, models.AutoField)
+    ]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     # The type too: a column that is NULL in every row would else be text.
     row = "(" + ", ".join(f"%s::{field.db_type(connection)}" for field in fields) + ")"
-    values = [field.get_db_prep_save(field.pre_save(each, True), connection) for each in rows for field in fields]
-    given = ", ".join([row] * len(rows))
-    return f"INSERT INTO {meta.db_table} ({columns}) SELECT given.* FROM held, (VALUES {given}) given", values
-
-
-def _is_serial(field: models.Field) -> bool:
-    return isinstance(field, models.AutoField)
+    return fields, f"INSERT INTO {model._meta.db_table} ({columns})", row
 
 
 def first_answer(lease: Lease, *, idempotency_key: str, digest: str, head: Head) -> dict[str, Any] | None:

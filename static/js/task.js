@@ -276,7 +276,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
       ...(why && { reason: why.value.trim() }),
       active_seconds: activeSeconds,
     });
-    const url = correcting || !data.urls.ahead ? data.urls.submit : `${data.urls.submit}?ahead=1`;
+    const url = correcting || !data.urls.ahead ? data.urls.submit : `${data.urls.submit}?ahead=1${ahead ? `&has=${ahead.id}` : ""}`;
     send({ lease: data.id, url, page: location.pathname, key: data.idempotency_key, body });
     // The answer is safe in this browser, the next task is here: nothing to wait for.
     if (ahead) leave(ahead);
@@ -304,7 +304,8 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
         say(t("Stored."));
         return leave(result?.next ?? null);
       }
-      // The answer before this task: with it the server has begun this one, or, after a long time offline, another.
+      // The answer before this task: with it the server has begun this one and fetched the one behind it, or, after a
+      // long time offline, begun another.
       if (result?.next?.id === data.id) renewed(result.next);
       else if (result?.next && version === 0 && !locked) return leave(result.next);
       ahead ??= result?.ahead ?? null;

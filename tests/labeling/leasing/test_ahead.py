@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models.functions import Now
 
 from labeling.leasing import services
 from labeling.leasing.models import Lease, Seat
@@ -148,6 +149,51 @@ def test_submitting_gives_the_next_task_begun_and_then_one_more_is_fetched(ada, 
     assert client.post(AHEAD).status_code == 204
     assert send(client, last).json()["next"] is None
     assert Ranking.objects.count() == 3
+
+
+def test_who_has_the_next_task_gets_its_clock_and_the_one_behind_it(ada, api, tasks):
+    client = api(ada)
+    task, ahead = client.post(NEXT).json(), client.post(AHEAD).json()
+    has = f"?ahead=1&has={ahead['id']}"
+    answer = send(client, task, ahead=has).json()
+    assert set(answer["next"]) == {"id", "state", "expires_at", "seconds_left", "grace_seconds"}
+    assert (answer["next"]["id"], answer["next"]["state"]) == (ahead["id"], "open")
+    assert answer["next"]["seconds_left"] > 800
+    assert (answer["ahead"]["state"], len(answer["ahead"]["completions"])) == ("ahead", 4)
+    assert Lease.objects.get(pk=answer["ahead"]["id"]).task == tasks[2]
+    # Sent again, the same is said again, and nothing more is taken.
+    again = send(client, task, ahead=has).json()
+    assert (again["id"], again["next"]["id"], again["ahead"]["id"]) == (
+        answer["id"],
+        ahead["id"],
+        answer["ahead"]["id"],
+    )
+    assert Lease.objects.count() == 3
+    # At the end of the queue nothing comes behind.
+    last = send(client, {**ahead, **answer["next"]}, ahead=f"?ahead=1&has={answer['ahead']['id']}").json()
+    assert (last["next"]["id"], "ahead" in last) == (answer["ahead"]["id"], False)
+
+
+def test_who_has_a_task_that_went_back_gets_another_whole(ada, bo, api, tasks, pass_time):
+    client = api(ada)
+    task, ahead = client.post(NEXT).json(), client.post(AHEAD).json()
+    pass_time(minutes=30)
+    while (taken := grant_lease(labeler=bo)).task != tasks[1]:
+        skip_lease(lease_id=taken.pk, labeler=bo, reason="no")
+    answer = send(client, task, ahead=f"?ahead=1&has={ahead['id']}").json()
+    assert (answer["next"]["state"], answer["next"]["id"] == ahead["id"]) == ("open", False)
+    for nothing in ("", "none", "00000000-0000-0000-0000-000000000000"):
+        again = send(client, task, ahead=f"?ahead=1&has={nothing}").json()
+        assert again["next"]["id"] == answer["next"]["id"]
+        assert len(again["next"]["completions"]) == 4
+
+
+def test_who_has_the_next_task_and_is_paused_gets_nothing(ada, api, tasks):
+    client = api(ada)
+    task, ahead = client.post(NEXT).json(), client.post(AHEAD).json()
+    type(ada).objects.filter(pk=ada.pk).update(paused_at=Now(), pause_reason="Holidays")
+    answer = send(client, task, ahead=f"?ahead=1&has={ahead['id']}")
+    assert (answer.status_code, answer.json()["next"], "ahead" in answer.json()) == (201, None, False)
 
 
 def test_next_is_sent_only_when_asked_for(ada, api, tasks):
