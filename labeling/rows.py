@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import psycopg
@@ -16,12 +17,35 @@ def all_rows(statement: str, asked: dict | Sequence) -> list[tuple]:
     """The rows of a statement that is kept prepared: planning these costs more than carrying them out."""
     if connection.queries_logged:
         connection.queries_log.append({"sql": statement, "time": ""})
+    numbered, names = _numbered(statement)
+    values = [asked[name] for name in names] if names else asked
     with (
         connection.cursor(),  # connects, if need be
         connection.wrap_database_errors,
-        psycopg.Cursor(connection.connection) as cursor,
+        psycopg.RawCursor(connection.connection) as cursor,
     ):
-        return cursor.execute(statement, asked, prepare=True).fetchall()
+        return cursor.execute(numbered, values, prepare=True).fetchall()
+
+
+@lru_cache(maxsize=256)
+def _numbered(statement: str) -> tuple[str, tuple[str, ...]]:
+    """`statement` with PostgreSQL's own $1 for psycopg's %s or %(name)s, and the names in the order of their numbers.
+
+    psycopg does the same, for long statements each time anew: 0.3 ms for a grant and an answer.
+    """
+    names: list[str] = []
+
+    def number(found: re.Match) -> str:
+        if found[0] == "%%":
+            return "%"
+        name = found["name"]
+        if name is None or name not in names:
+            names.append(name)
+            return f"${len(names)}"
+        return f"${names.index(name) + 1}"
+
+    numbered = re.sub(r"%%|%s|%\((?P<name>\w+)\)s", number, statement)
+    return numbered, tuple(name for name in names if name is not None)
 
 
 def first_row(statement: str, asked: dict | Sequence) -> tuple | None:
@@ -44,16 +68,17 @@ class Prepared:
         compiler = self.queryset.query.get_compiler(self.queryset.db)
         statement, parameters = compiler.as_sql()
         related = get_related_populators(compiler.klass_info, compiler.select, self.queryset.db)
-        return compiler, statement, parameters, related
+        converters = compiler.get_converters([column for column, *_ in compiler.select])
+        return compiler, statement, parameters, related, converters
 
     def first(self, *values: Any) -> Model | None:
         """The first row with `values` for the samples, with what select_related and annotate add."""
-        compiler, statement, parameters, related = self.compiled
+        compiler, statement, parameters, related, converters = self.compiled
         given = dict(zip(self.samples, values, strict=True))
         row = first_row(statement, [given.get(parameter, parameter) for parameter in parameters])
         if row is None:
             return None
-        (row,) = compiler.results_iter([[row]])
+        (row,) = compiler.apply_converters([row], converters)
         fields = compiler.klass_info["select_fields"]
         names = [compiler.select[index][0].target.attname for index in fields]
         found = compiler.klass_info["model"].from_db(self.queryset.db, names, row[fields[0] : fields[-1] + 1])
