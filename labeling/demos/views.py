@@ -17,7 +17,7 @@ from labeling.demos.services import TEXT_CHARACTERS, first_speaker, speaker, sub
 from labeling.demos.written import submit_written_prompt
 from labeling.intake.models import UseCase
 from labeling.leasing.answers import form_head, form_number, form_text, form_texts
-from labeling.leasing.kinds import Kind
+from labeling.leasing.kinds import Kind, by_id
 from labeling.leasing.models import Lease
 from labeling.people.access import STAFF, only
 from labeling.people.queries import get_person
@@ -62,7 +62,7 @@ def context(lease: Lease) -> dict:
 
 
 KIND = Kind(
-    submit=submit_demonstration,
+    submit=by_id(submit_demonstration),
     answers=queries.demonstrations_of,
     content=queries.content_of,
     read_form=read_form,
@@ -106,7 +106,7 @@ def prompt_answer_context(written: WrittenPrompt) -> dict:
 
 
 PROMPT_KIND = Kind(
-    submit=submit_written_prompt,
+    submit=by_id(submit_written_prompt),
     answers=queries.written_prompts_of,
     content=queries.content_of_prompt,
     read_form=read_prompt_form,

@@ -16,7 +16,7 @@ from labeling.forms.wording import form_in_language
 from labeling.intake.models import UseCase
 from labeling.leasing import queries, services
 from labeling.leasing.answers import REASON_CHARACTERS, check_key
-from labeling.leasing.kinds import KINDS, kind_of
+from labeling.leasing.kinds import kind_of
 from labeling.leasing.models import Lease
 from labeling.people.models import User
 from labeling.people.queries import team_settings
@@ -277,7 +277,7 @@ def clock_body(lease: Lease) -> dict:
 
 class TaskView(APIView):
     permission_classes = [IsLabeler]
-    # Whether `answer`, of the three views that `lean` serves, looks at the body.
+    # Whether `answer`, of the views that `lean` serves, looks at the body.
     reads = False
 
     @staticmethod
@@ -350,10 +350,9 @@ class Submit(TaskView):
 
     @classmethod
     def answer(cls, request, user: User, data: Any, lease_id: str) -> HttpResponse:
-        kind = KINDS[queries.kind_of_task(lease_id=lease_id, labeler=user)]
-        answer, created = kind.submit(
-            lease_id=lease_id,
-            labeler=user,
+        lease = services.get_own(lease_id=lease_id, labeler=user)
+        answer, created = kind_of(lease).submit(
+            lease=lease,
             answer=object_body(data),
             idempotency_key=check_key(request.headers.get("Idempotency-Key")),
         )
@@ -407,6 +406,8 @@ class Begin(TaskView):
 
 
 class Draft(TaskView):
+    reads = True
+
     @extend_schema(
         operation_id="task_draft",
         request=sent(described({"version": {"type": "integer", "minimum": 1}, "draft": {"type": "object"}})),
@@ -416,17 +417,21 @@ class Draft(TaskView):
             s409="Answered or skipped already",
         ),
     )
-    def post(self, request, lease_id: str) -> Response:
+    def post(self, request, lease_id: str) -> HttpResponse:
         """Save work in progress. A draft with the number of the stored one, or an older one, is not kept."""
-        body = object_body(request.data)
-        lease, saved = services.save_draft(
-            lease_id=lease_id, labeler=request.user, draft=body.get("draft"), version=body.get("version")
-        )
-        return self.clock(request, lease_id, saved=saved, draft_version=lease.draft_version)
+        return self.answer(request, request.user, request.data, lease_id)
 
     @extend_schema(exclude=True)
-    def put(self, request, lease_id: str) -> Response:
+    def put(self, request, lease_id: str) -> HttpResponse:
         return self.post(request, lease_id)
+
+    @classmethod
+    def answer(cls, request, user: User, data: Any, lease_id: str) -> HttpResponse:
+        body = object_body(data)
+        lease, saved = services.save_draft(
+            lease_id=lease_id, labeler=user, draft=body.get("draft"), version=body.get("version")
+        )
+        return json_response({**clock_body(lease), "saved": saved, "draft_version": lease.draft_version})
 
 
 class GiveBack(TaskView):

@@ -19,7 +19,7 @@ from labeling.leasing.models import Lease
 class Kind:
     """One kind of task. Everything here speaks of the labeler's own lease and own answers alone."""
 
-    # (lease_id, labeler, answer, idempotency_key) -> (the answer's row, whether it is new)
+    # (lease as `get_own` reads it, answer, idempotency_key) -> (the answer's row, whether it is new)
     submit: Callable[..., tuple[Any, bool]]
     # The labeler's answers to a lease, oldest revision first.
     answers: Callable[[Lease], list[Model]]
@@ -35,6 +35,15 @@ class Kind:
     written: Callable[[Lease], dict | None] = lambda lease: None
     # What the page of one answer needs besides.
     answer_context: Callable[[Any], dict] = lambda answer: {}
+
+
+def by_id(submit: Callable[..., tuple[Any, bool]]) -> Callable[..., tuple[Any, bool]]:
+    """A kind's `submit` from a service that reads the lease itself, locked."""
+
+    def submit_to(*, lease: Lease, **said: Any) -> tuple[Any, bool]:
+        return submit(lease_id=lease.pk, labeler=lease.labeler, **said)
+
+    return submit_to
 
 
 KINDS: dict[str, Kind] = {}

@@ -18,7 +18,7 @@ from labeling.leasing.services import HELD, NO_SUCH_TASK, loaded, tasks_ahead
 from labeling.people.models import User
 from labeling.people.queries import team_settings
 from labeling.refusals import NotFound
-from labeling.rows import all_rows, first_row
+from labeling.rows import all_rows
 
 # Beyond this the queue page says "100+": counting all that waits would cost more the more there is.
 WAITING_COUNTED = 100
@@ -48,22 +48,7 @@ def get_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
         raise NotFound(_(NO_SUCH_TASK)) from None
 
 
-KIND = """
-    SELECT task.kind FROM labeling_lease lease JOIN labeling_task task ON task.id = lease.task_id
-    WHERE lease.id = %s AND lease.labeler_id = %s
-"""
 SHOWN = "SELECT id, text FROM labeling_completion WHERE item_id = %s"
-
-
-def kind_of_task(*, lease_id: uuid.UUID | str, labeler: User) -> str:
-    """The kind of the task that the labeler holds; NotFound as `get_lease` raises it."""
-    try:
-        row = first_row(KIND, [uuid.UUID(str(lease_id)), labeler.pk])
-    except ValueError:
-        row = None
-    if row is None:
-        raise NotFound(_(NO_SUCH_TASK))
-    return row[0]
 
 
 def seconds_left(lease: Lease) -> tuple[int, int]:

@@ -32,6 +32,6 @@ api_urlpatterns = [
     path("tasks/<str:lease_id>/skip/", api.Skip.as_view(), name="task-skip"),
     path("tasks/<str:lease_id>/heartbeat/", api.Heartbeat.as_view(), name="task-heartbeat"),
     path("tasks/<str:lease_id>/begin/", api.Begin.as_view(), name="task-begin"),
-    path("tasks/<str:lease_id>/draft/", api.Draft.as_view(), name="task-draft"),
+    path("tasks/<str:lease_id>/draft/", lean(api.Draft), name="task-draft"),
     path("tasks/<str:lease_id>/return/", api.GiveBack.as_view(), name="task-return"),
 ]

@@ -119,7 +119,8 @@ def submit(request: HttpRequest, lease_id: str) -> HttpResponse:
     answer = kind.read_form(request.POST, lease)
     key = request.POST.get("idempotency_key", "")
     try:
-        kind.submit(lease_id=lease.pk, labeler=request.user, answer=answer, idempotency_key=key)
+        own = services.get_own(lease_id=lease_id, labeler=request.user)
+        kind.submit(lease=own, answer=answer, idempotency_key=key)
     except Refusal as refusal:
         context = task_context(request, lease) | {"draft": answer, "error": refusal.message, "idempotency_key": key}
         return render(request, kind.task_template, context, status=refusal.status)

@@ -64,8 +64,12 @@ def submit_ranking(
     `answer` is the submit body. Raises BadAnswer for what is no complete ranking, NotFound for another person's lease,
     AnsweredAlready or Conflict where it clashes with what is stored, LeaseEnded after a skip.
     """
+    return submit_to(lease=get_own(lease_id=lease_id, labeler=labeler), answer=answer, idempotency_key=idempotency_key)
+
+
+def submit_to(*, lease: Lease, answer: Any, idempotency_key: str) -> tuple[Ranking, bool]:
+    """`submit_ranking`, where `get_own` has read the lease."""
     key = check_key(idempotency_key)
-    lease = get_own(lease_id=lease_id, labeler=labeler)
     if lease.task.kind != Batch.Kind.RANKING:
         raise Refusal(_("This task asks for a written answer, not for a ranking; send `text`."))
     # What is shown and asked never changes, so that an answer can be read before anything is locked.
@@ -75,12 +79,12 @@ def submit_ranking(
         ranking, judgments = _rows(fields, read, lease)
         if settle_at_once(lease=lease, answer=ranking, parts=judgments):
             return ranking, True
-    return _submit(lease, labeler, key, read)
+    return _submit(lease, key, read)
 
 
 @transaction.atomic(durable=True)
-def _submit(lease: Lease, labeler: User, key: str, read: Answer) -> tuple[Ranking, bool]:
-    lease = lock_lease(lease_id=lease.pk, labeler=labeler)
+def _submit(lease: Lease, key: str, read: Answer) -> tuple[Ranking, bool]:
+    lease = lock_lease(lease_id=lease.pk, labeler=lease.labeler)
     place = settle_lease(
         lease=lease, answers=Ranking.objects.all(), idempotency_key=key, digest=read.digest(), head=read.head
     )

@@ -12,7 +12,7 @@ from labeling.leasing.kinds import Kind
 from labeling.leasing.models import Lease
 from labeling.rankings.models import Ranking
 from labeling.rankings.queries import content_of, rankings_of
-from labeling.rankings.services import STRENGTHS, form_of, submit_ranking
+from labeling.rankings.services import STRENGTHS, form_of, submit_to
 
 # Completions that the keyboard ranks; the blank of a completion has a rank for each.
 MOST_RANKS = 9
@@ -125,7 +125,7 @@ def _said(fields: list[dict], flags: list[str], values: dict) -> list[dict]:
 
 
 KIND = Kind(
-    submit=submit_ranking,
+    submit=submit_to,
     answers=rankings_of,
     content=content_of,
     read_form=read_form,

@@ -6,7 +6,7 @@ from django.http import QueryDict
 
 from labeling.demos.services import TEXT_CHARACTERS
 from labeling.leasing.answers import form_head, form_text, form_texts
-from labeling.leasing.kinds import Kind
+from labeling.leasing.kinds import Kind, by_id
 from labeling.leasing.models import Lease
 from labeling.reviews.models import Review
 from labeling.reviews.queries import content_of, reviews_by, written_answer
@@ -35,7 +35,7 @@ def written(lease: Lease) -> dict:
 
 
 KIND = Kind(
-    submit=submit_review,
+    submit=by_id(submit_review),
     answers=reviews_by,
     content=content_of,
     read_form=read_form,
