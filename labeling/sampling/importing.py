@@ -29,7 +29,7 @@ from labeling.refusals import Conflict
 from labeling.sampling.choosing import K_OF_ORDER
 from labeling.sampling.marks import mark_completions
 from labeling.sampling.models import Batch, BatchItem, Completion, Provenance
-from labeling.sampling.services import check_groups, check_name, check_numbers
+from labeling.sampling.services import check_form, check_groups, check_name, check_numbers
 from labeling.text import BadText, check_text
 from training.formats import canonical_json
 
@@ -200,6 +200,8 @@ def import_completions(
 def _batch(name: str, *, overlap: int, groups: list[str], created_by: User | None, **fields: Any) -> Batch:
     check_numbers(overlap=overlap)
     check_groups(groups)
+    if not Batch.objects.filter(name=name).exists():
+        check_form(fields["form"])
     with transaction.atomic(durable=True):
         batch, made = Batch.objects.get_or_create(
             name=name,

@@ -205,10 +205,7 @@ def create_batch(
     check_groups(groups)
     weights: dict[int, float] = {}
     if kind == Batch.Kind.RANKING:
-        if form is not None and form.archived:
-            raise Refusal(
-                _("The form {form} is archived; choose another, or have an admin bring it back.").format(form=form.name)
-            )
+        check_form(form)
         weights = choosing.read_k(k, order=newest_version(form and form.pk).definition["order"])
         _check_endpoints(endpoints, weights, temperature=temperature, evaluation=evaluation)
     elif form is not None:
@@ -279,6 +276,14 @@ def create_batch(
         called = f"{name} / {review_name(name)}" if review else name
         raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=called)) from None
     return batch
+
+
+def check_form(form: Form | None) -> None:
+    """Refusal where nobody is to be asked by `form` any more; None is the default form."""
+    if form is not None and form.archived:
+        raise Refusal(
+            _("The form {form} is archived; choose another, or have an admin bring it back.").format(form=form.name)
+        )
 
 
 def review_name(name: str) -> str:

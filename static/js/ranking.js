@@ -163,8 +163,10 @@ function openRanking(root, shell, { swapped = false } = {}) {
       drawFields(article, definition.completion, state.values[id], state.flags[id]);
       const rating = headline(state.values[id]);
       const flags = state.flags[id].length;
-      const flagged = flags ? ` · ${flags === 1 ? t("1 flag") : t("{count} flags", { count: flags })}` : "";
-      article.querySelector("[data-rated]").textContent = `${rating === null ? t("not rated") : t("rated {rating}", { rating })}${flagged}`;
+      const flagged = flags === 0 ? "" : flags === 1 ? t("1 flag") : t("{count} flags", { count: flags });
+      // Where the form asks for no rating, nobody misses one.
+      const rated = !moves.scalesOf(definition).length ? "" : rating === null ? t("not rated") : t("rated {rating}", { rating });
+      article.querySelector("[data-rated]").textContent = [rated, flagged].filter(Boolean).join(" · ");
       for (const scale of article.querySelectorAll("[data-scale]")) {
         scale.toggleAttribute("data-next", id === state.current && moves.scalesOf(definition).length > 1 && scale.dataset.scale === state.scale);
       }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
@@ -12,16 +14,17 @@ from labeling.sampling.choosing import Selection
 from labeling.sampling.models import Batch, Completion, CompletionMark
 from labeling.sampling.services import create_batch, fill_batch
 
-RANKING, WRITING = "first-round", "first-answers"
+RANKING, WRITING, TALKING = "first-round", "first-answers", "first-dialogues"
 RANKED = Selection(sources=(content.SOURCE,), splits=("train",), count=12)
 # Prompts that no packaged answer belongs to are among these: drawn by another seed than the ranked ones.
 WRITTEN = Selection(sources=(content.SOURCE,), splits=("train",), count=4)
+TALKED = Selection(sources=(content.SOURCE,), splits=("train",), count=2)
 
 
 class Command(BaseCommand):
     help = (
-        "Make the demo's content: three accounts, the packaged prompts and answers, one batch to rank and one to write "
-        "for. Needs the model server. Can be run again; prints who may sign in."
+        "Make the demo's content: three accounts, the packaged prompts and answers, and batches: to rank, to write for "
+        "with suggestions and reviews, of dialogues. Needs the model server. Can be run again; prints who may sign in."
     )
 
     def handle(self, **_: object) -> None:
@@ -47,19 +50,28 @@ class Command(BaseCommand):
                 # A first look must find something to rank. In a batch of one's own such completions wait for an admin.
                 hold_named=False,
             )
-            if ranking.state == Batch.State.SAMPLING:
-                fill_batch(batch=ranking, beat=lambda **_: None, stored=lambda: open_tasks(batch=ranking))
             writing = Batch.objects.filter(name=WRITING).first() or create_batch(
                 name=WRITING,
                 kind=Batch.Kind.DEMONSTRATION,
                 prompts=WRITTEN,
                 groups=["training", "researcher"],
                 priority=-1,
+                temperature=0.7,
                 seed=2,
+                suggestions=endpoint,
+                review=True,
             )
-            if writing.state == Batch.State.SAMPLING:
-                fill_batch(batch=writing, beat=lambda **_: None, stored=lambda: open_tasks(batch=writing))
-            for batch in (ranking, writing):
+            talking = Batch.objects.filter(name=TALKING).first() or create_batch(
+                name=TALKING,
+                kind=Batch.Kind.DIALOGUE,
+                prompts=TALKED,
+                groups=["training", "researcher"],
+                priority=-2,
+                seed=3,
+            )
+            for batch in (ranking, writing, talking):
+                if batch.state == Batch.State.SAMPLING:
+                    fill_batch(batch=batch, beat=lambda **_: None, stored=partial(open_tasks, batch=batch))
                 open_tasks(batch=batch)
         except Refusal as refusal:
             raise CommandError(refusal.message) from None

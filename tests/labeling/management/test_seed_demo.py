@@ -45,6 +45,14 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
     assert lease.task.kind == "ranking"
     assert len(lease.order_shown) == 4
 
+    # One to rank, one to write for with suggestions and reviews, one of dialogues.
+    kinds = Batch.objects.order_by("id").values_list("kind", "review", "suggestions__name")
+    assert [row for row in kinds if row[0] in ("dialogue", "review") or row[1]] == [
+        ("demonstration", True, "first"),
+        ("review", False, None),
+        ("dialogue", False, None),
+    ]
+
     dataset = create_dataset(kind="demonstrations", question={})
     assert sum(entry["rows"] for entry in dataset.manifest["files"]) == 30
 

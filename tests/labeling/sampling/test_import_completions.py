@@ -6,6 +6,8 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+from labeling.forms.queries import form_named
+from labeling.forms.services import archive_form
 from labeling.leasing.services import grant_lease
 from labeling.sampling.models import Batch, BatchItem, CompletionMark, Provenance
 from tests.factories import make_batch, make_endpoint
@@ -114,3 +116,15 @@ def test_wrong_options_are_refused(bring, tmp_path):
 def test_file_without_one_group_fails(bring):
     with pytest.raises(CommandError, match="No line of given.jsonl"):
         bring({"prompt": "None"})
+
+
+def test_archived_form_is_for_no_new_batch(bring):
+    form = form_named("pairs")
+    bring(NAMED | {"completions": {"m1": "Yes.", "m2": "No."}}, name="before", form="pairs")
+    archive_form(form=form, archived=True, actor=None)
+    with pytest.raises(CommandError, match="archived"):
+        bring(NAMED | {"completions": {"m1": "Yes.", "m2": "No."}}, name="after", form="pairs")
+    assert not Batch.objects.filter(name="after").exists()
+    # A batch that is there keeps its own.
+    again = bring(NAMED | {"prompt": "Why?", "completions": {"m1": "Yes.", "m2": "No."}}, name="before", form="pairs")
+    assert again["groups"] == 1
