@@ -216,6 +216,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BEAT_SCHEDULE = {
     # A sweep that waited longer than the next one's time is not worth running.
     "sweep": {"task": "kwise.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "reports": {"task": "kwise.make_reports", "schedule": 15.0, "options": {"expires": 15}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KWISE_HOME / "beat-schedule")
 

@@ -16,6 +16,7 @@ from labeling.background import services as background
 from labeling.background.models import Job
 from labeling.leasing import services as leasing
 from labeling.refusals import Refusal
+from labeling.reports import services as reports
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +99,20 @@ def sweep() -> None:
     counts = {**background.sweep(), "leases_expired": leasing.expire_leases()}
     if any(counts.values()):
         log.info("sweep", **counts)
+
+
+@shared_task(name=reports.MAKE_REPORTS)
+def make_reports() -> None:
+    """Keep up the reports that somebody looks at. The features that have any register them when they are imported."""
+    import labeling.agreement.reports  # noqa: F401
+
+    close_old_connections()
+    try:
+        made = reports.make_due()
+    finally:
+        close_old_connections()
+    if made:
+        log.info("reports_made", count=made)
 
 
 @signals.setup_logging.connect

@@ -15,6 +15,7 @@ from labeling.pipeline.models import Checkpoint, Run
 from labeling.practice.models import PracticeAnswer, PracticeTour
 from labeling.questions.models import Message, Question
 from labeling.rankings.models import Judgment, Ranking
+from labeling.reports.models import Report
 from labeling.reviews.models import Review
 from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, MakerTerm, Provenance
 
@@ -54,6 +55,7 @@ __all__ = [
     "Question",
     "QueuePosition",
     "Ranking",
+    "Report",
     "Review",
     "Run",
     "Seat",

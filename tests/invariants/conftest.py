@@ -34,6 +34,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         PracticeAnswer,
         PracticeTour,
         Question,
+        Report,
         Run,
         TeamSettings,
     )
@@ -84,6 +85,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     guideline = Guideline.objects.create(number=1, title="How we work", text="Read first.")
     GuidelineRead.objects.create(guideline=guideline, labeler=ada)
     Break.objects.create(labeler=ada)
+    Report.objects.create(kind="agreement", key="{}")
     TeamSettings.objects.create()
     question = Question.objects.create(lease=ranking.lease, labeler=ada)
     Message.objects.create(question=question, author=ada, text="Why?")

@@ -140,6 +140,8 @@ BREAKERS = {
     "ranking_group_is_known": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", group="'odd'"),
     "ranking_simulated_is_marked": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", group="'simulated'"),
     "ranking_outcome_is_known": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", outcome="'odd'"),
+    "report_once_per_question": lambda w: copy_of("labeling_report"),
+    "report_has_content_since_it_was_made": update("report", "made_at = now()"),
     "ranking_strength_1_to_9": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", strength="10"),
     "review_one_per_lease_and_revision": lambda w: copy_of(REVIEW, **NEW),
     "review_once_per_idempotency_key": lambda w: copy_of(REVIEW, revision="2", replaces_id="id"),
