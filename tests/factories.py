@@ -102,7 +102,7 @@ def make_lease(*, task: Task, labeler, state: str = "open") -> Lease:
     )
 
 
-def make_ranking(*, task: Task, labeler, ranks=None, ratings=None, **extra) -> Ranking:
+def make_ranking(*, task: Task, labeler, ranks=None, ratings=None, flags=None, **extra) -> Ranking:
     """A submitted ranking; `ranks` in the order the completions were made, 1, 2, 3 … where not given."""
     lease = make_lease(task=task, labeler=labeler, state="submitted")
     ranking = Ranking.objects.create(
@@ -123,6 +123,7 @@ def make_ranking(*, task: Task, labeler, ranks=None, ratings=None, **extra) -> R
             completion=completion,
             rank=ranks[index] if ranks else index + 1,
             rating=ratings[index] if ratings else None,
+            flags=flags[index] if flags else [],
         )
     return ranking
 

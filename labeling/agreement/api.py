@@ -5,9 +5,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.agreement import queries
+from labeling.agreement import reports
 from labeling.api import IsResearcher
 from labeling.sampling.services import get_batch
+
+AGAIN = 3  # seconds until a report that is being made may be there
 
 
 class Agreement(APIView):
@@ -19,10 +21,15 @@ class Agreement(APIView):
             OpenApiParameter("group", str, description="only this labeler group"),
             OpenApiParameter("simulated", bool, description="simulated labelers too"),
         ],
-        responses=OpenApiTypes.OBJECT,
+        responses={200: OpenApiTypes.OBJECT, 202: OpenApiTypes.OBJECT},
     )
     def get(self, request: Request) -> Response:
-        """Pairwise agreement between labelers who ranked the same task, with a 95 % interval clustered by prompt."""
+        """Agreement between labelers who ranked the same task: every statistic with its 95 % interval, clustered by
+        prompt, and what chance alone would give; at most a minute old. 202 with `Retry-After` while it is computed."""
         batch = get_batch(request.GET["batch"]) if request.GET.get("batch") else None
         simulated = request.GET.get("simulated", "").lower() in ("1", "true", "yes")
-        return Response(queries.agreement(batch=batch, group=request.GET.get("group", ""), simulated=simulated))
+        group = request.GET.get("group", "")
+        report = reports.agreement_report(batch=batch, group=group, simulated=simulated)
+        if report.waiting:
+            return Response({"state": "computing"}, status=202, headers={"Retry-After": str(AGAIN)})
+        return Response({**report.content, "made_at": report.made_at})

@@ -50,6 +50,11 @@ def invitations_page(*, after: str | None = None) -> Page:
     return keyset_page(rows, order=("-id",), after=after)
 
 
+def has_simulated() -> bool:
+    """Whether there is any simulated labeler."""
+    return User.objects.filter(group=User.Group.SIMULATED).exists()
+
+
 def tokens_of(user: User) -> QuerySet[ApiToken]:
     """The person's live tokens, newest first; services.TOKENS_PER_PERSON bounds them."""
     return ApiToken.objects.filter(user=user, revoked_at=None).order_by(F("created_at").desc())

@@ -18,6 +18,21 @@ def percent(rate: float | None) -> str:
 
 
 @register.filter
+def measure(figure: dict) -> str:
+    """A value with its interval: "72.6 % (71.0 % to 74.2 %)", "0.45 (0.41 to 0.49)"; a dash where nothing is known."""
+    value, bounds = figure["value"], figure["ci95"]
+
+    def write(number: float) -> str:
+        return _percent(number) if figure["share"] else number_format(round(number, 2), 2)
+
+    if value is None:
+        return "–"
+    if bounds[0] is None:
+        return write(value)
+    return _("{value} ({low} to {high})").format(value=write(value), low=write(bounds[0]), high=write(bounds[1]))
+
+
+@register.filter
 def interval(bounds: tuple | list | None) -> str:
     """(0.71, 0.742) → "71.0 % to 74.2 %"."""
     if not bounds or bounds[0] is None:
