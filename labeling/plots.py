@@ -197,7 +197,7 @@ def intervals(
     `reference` is a named level such as chance; `more` are columns of the table alone, e.g. the counts behind.
     """
     more = more or {}
-    columns = [label, value, _("95 % low"), _("95 % high"), *more]
+    columns = [label, value, _("Low (95 %)"), _("High (95 %)"), *more]
     rows = [[*entry, *(column[number] for column in more.values())] for number, entry in enumerate(values)]
     if reference:
         columns.append(reference[0])

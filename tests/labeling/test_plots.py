@@ -91,7 +91,7 @@ def test_sentence_and_table_say_what_is_drawn():
         percent=True,
     )
     assert plot.summary == "Agreement: from 50.0 % (Bo) to 72.6 % (Ada)."
-    assert plot.columns == ["Labeler", "Agree", "95 % low", "95 % high", "Pairs", "Chance"]
+    assert plot.columns == ["Labeler", "Agree", "Low (95 %)", "High (95 %)", "Pairs", "Chance"]
     assert plot.shown[0] == ["Ada", "72.6 %", "70.0 %", "75.0 %", "1,200", "50.0 %"]
     assert plot.shown[2] == ["Cy", "–", "–", "–", "0", "50.0 %"]
 
