@@ -217,6 +217,8 @@ CELERY_BEAT_SCHEDULE = {
     # A sweep that waited longer than the next one's time is not worth running.
     "sweep": {"task": "kwise.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "reports": {"task": "kwise.make_reports", "schedule": 15.0, "options": {"expires": 15}},
+    # Reports are promised to be a minute old at most: the time between two looks and that of one together.
+    "quality": {"task": "kwise.quality", "schedule": 20.0, "options": {"expires": 20}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KWISE_HOME / "beat-schedule")
 

@@ -24,6 +24,7 @@ FEATURES = (
     "reviews",
     "blindness",
     "agreement",
+    "quality",
     "exports",
     "pipeline",
     "campaigns",

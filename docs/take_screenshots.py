@@ -40,6 +40,7 @@ STAFF = {
     "campaigns": "/campaigns/",
     "campaign-new": "/campaigns/new/",
     "agreement": "/agreement/",
+    "quality": "/quality/?simulated=1",
     "jobs": "/jobs/",
 }
 ADMIN = {"people": "/people/", "invitations": "/people/invitations/", "audit": "/audit/"}

@@ -115,6 +115,19 @@ def make_reports() -> None:
         log.info("reports_made", count=made)
 
 
+@shared_task(name="kwise.quality")
+def quality() -> None:
+    """Quality reports made again where answers came in since; many times a day, so it leaves no row among the jobs."""
+    from labeling.quality.services import refresh
+
+    close_old_connections()
+    try:
+        if done := refresh():
+            log.info("quality", **done)
+    finally:
+        close_old_connections()
+
+
 @signals.setup_logging.connect
 def keep_our_logging(**_: object) -> None:
     """Celery leaves the process's logging alone once somebody answers this signal; Django has set it up."""

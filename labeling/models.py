@@ -13,6 +13,7 @@ from labeling.leasing.models import Lease, QueuePosition, Seat, Task
 from labeling.people.models import ApiToken, Break, Invitation, TeamSettings, User
 from labeling.pipeline.models import Checkpoint, Run
 from labeling.practice.models import PracticeAnswer, PracticeTour
+from labeling.quality.models import CompletionTraits, QualityReport, QualityRun, QualityStanding
 from labeling.questions.models import Message, Question
 from labeling.rankings.models import Judgment, Ranking
 from labeling.reports.models import Report
@@ -30,6 +31,7 @@ __all__ = [
     "Checkpoint",
     "Completion",
     "CompletionMark",
+    "CompletionTraits",
     "Dataset",
     "DatasetRow",
     "Decision",
@@ -52,6 +54,9 @@ __all__ = [
     "PracticeTour",
     "Prompt",
     "Provenance",
+    "QualityReport",
+    "QualityRun",
+    "QualityStanding",
     "Question",
     "QueuePosition",
     "Ranking",

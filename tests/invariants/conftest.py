@@ -33,6 +33,9 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Message,
         PracticeAnswer,
         PracticeTour,
+        QualityReport,
+        QualityRun,
+        QualityStanding,
         Question,
         Report,
         Run,
@@ -92,6 +95,25 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     tour = PracticeTour.objects.create(labeler=ada, number=1)
     PracticeAnswer.objects.create(
         tour=tour, task="photo", answer={"text": "I see none."}, idempotency_key="k", payload_sha256="0" * 64
+    )
+    QualityRun.objects.create(simulated=False, read_at=now, rankings=1, looks=1)
+    for labeler in (ada, None):
+        QualityReport.objects.create(
+            simulated=False,
+            labeler=labeler,
+            kind="place",
+            count=60,
+            prompts=20,
+            value=0.6,
+            reference=0.5,
+            effect=0.1,
+            low=0.02,
+            high=0.18,
+            p=0.01,
+            marked=labeler is not None,
+        )
+    QualityStanding.objects.create(
+        simulated=False, labeler=ada, attention=20, marked=1, score=0, skill=0, speed=0, straight=0, spam=True
     )
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
