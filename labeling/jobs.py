@@ -192,9 +192,12 @@ def write_suggestion(job: Job) -> dict:
 
 @handles("admit_written_prompt")
 def admit_written_prompt(job: Job) -> dict:
-    from labeling.demos import written
+    from labeling.demos.written import get_written_prompt
+    from labeling.reviews.admitting import admit
 
-    admission = written.admit_written_prompt(written=written.get_written_prompt(job.arguments["written"]))
+    admission = admit(written=get_written_prompt(job.arguments["written"]))
+    if admission is None:
+        return {"prompt": "", "reason": "waits_for_review"}
     return {"prompt": str(admission.prompt_id or ""), "reason": admission.reason}
 
 

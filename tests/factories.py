@@ -172,6 +172,7 @@ def make_suggestion(*, lease: Lease, text: str = "A suggestion.", state: str = "
 
 
 def make_written_prompt(*, labeler, text: str = "", task: Task | None = None, **extra) -> WrittenPrompt:
+    content = {"text": text or f"Written prompt {next(_number)}."}
     lease = make_lease(task=task or make_brief(), labeler=labeler, state="submitted")
     return WrittenPrompt.objects.create(
         lease=lease,
@@ -181,18 +182,26 @@ def make_written_prompt(*, labeler, text: str = "", task: Task | None = None, **
         origin="simulated" if labeler.is_simulated else "workbench",
         idempotency_key=f"key-{next(_number)}",
         payload_sha256="0" * 64,
-        form="plain",
-        **{"content": {"text": text or f"Written prompt {next(_number)}."}, "use_case": "chat", **extra},
+        **{"form": "plain", "content": content, "use_case": "chat", **extra},
     )
 
 
-def make_review(*, demonstration: Demonstration, labeler, verdict: str = "accept", **extra) -> Review:
-    """A submitted review of an answer in a batch of `make_reviewed_batch`."""
-    batch = demonstration.task.batch.review_batch
-    prompt = demonstration.task.item.prompt
-    item = BatchItem.objects.create(batch=batch, prompt=prompt, external_id=str(demonstration.pk), k=0, state="filled")
+def make_review(
+    *,
+    labeler,
+    demonstration: Demonstration | None = None,
+    written_prompt: WrittenPrompt | None = None,
+    verdict: str = "accept",
+    **extra,
+) -> Review:
+    """A submitted review of what was written in a batch of `make_reviewed_batch`."""
+    answer = demonstration or written_prompt
+    batch, about = answer.task.batch.review_batch, answer.task.item
+    item = BatchItem.objects.create(
+        batch=batch, prompt=about.prompt, brief=about.brief, external_id=str(answer.pk), k=0, state="filled"
+    )
     task = Task.objects.create(item=item, batch=batch, kind=batch.kind)
-    Seat.objects.create(task=task, batch=batch, number=0, groups=batch.groups, author=demonstration.labeler)
+    Seat.objects.create(task=task, batch=batch, number=0, groups=batch.groups, author=answer.labeler)
     return Review.objects.create(
         lease=make_lease(task=task, labeler=labeler, state="submitted"),
         task=task,
@@ -202,6 +211,7 @@ def make_review(*, demonstration: Demonstration, labeler, verdict: str = "accept
         idempotency_key=f"key-{next(_number)}",
         payload_sha256="0" * 64,
         demonstration=demonstration,
+        written_prompt=written_prompt,
         verdict=verdict,
         **extra,
     )

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.db.models.lookups import LessThan
 from django.utils.translation import gettext_lazy as _
 
+from labeling.demos.layout import parts_of
 from labeling.intake.models import Prompt, UseCase
 from labeling.leasing.models import Lease, Task
 from labeling.sampling.models import BriefForm, Endpoint
@@ -293,19 +294,42 @@ class WrittenPrompt(models.Model):
             pgtrigger.Protect(name="written_prompt_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
         ]
 
+    # For a review, in the shape of a demonstration's.
+
+    @property
+    def conversation(self) -> list[dict]:
+        """All that the labeler wrote, part by part: see `layout.parts_of`."""
+        return parts_of(self.form, self.content)
+
+    @property
+    def turns(self) -> list[dict]:
+        """The parts before the last; none unless it is a few-shot prompt."""
+        return self.conversation[:-1]
+
+    @property
+    def text(self) -> str:
+        """The last part."""
+        return self.conversation[-1]["content"]
+
 
 class Admission(models.Model):
-    """What the gate said of a written prompt: it is in the pool as `prompt`, or it is not, for a reason."""
+    """What the gate said of a written prompt: it is in the pool as `prompt`, or it is not, for a reason.
+
+    Where prompts are reviewed, each `review` that counts of one gets its own, and what holds is the latest.
+    """
 
     class Reason(models.TextChoices):
         CORRECTED = "corrected", _("its writer has corrected it")
-        HELD_OUT = "held_out", _("its writer is held out of training")
-        SIMULATED = "simulated", _("a program wrote it")
+        SENT_BACK = "sent_back", _("its reviewer sent it back")
+        HELD_OUT = "held_out", _("its writer or reviewer is held out of training")
+        SIMULATED = "simulated", _("a program wrote or reviewed it")
         DUPLICATE = "duplicate", _("the same text is there already")
         USER_CAP = "user_cap", _("its writer has as many prompts as one person may")
         OTHER = "other", _("it is no prompt that can be used")
 
-    written = models.OneToOneField(WrittenPrompt, on_delete=models.PROTECT, related_name="admission")
+    written = models.ForeignKey(WrittenPrompt, on_delete=models.PROTECT, related_name="admissions", db_index=False)
+    # Of a feature above, hence by name.
+    review = models.ForeignKey("labeling.Review", null=True, on_delete=models.PROTECT, related_name="admissions")
     # A correction that leaves the text as it was keeps the prompt.
     prompt = models.ForeignKey(Prompt, null=True, on_delete=models.PROTECT, related_name="admissions")
     reason = models.CharField(max_length=10, choices=Reason, blank=True)
@@ -314,15 +338,39 @@ class Admission(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["written", "review"], nulls_distinct=False, name="admission_once_per_written_and_review"
+            ),
             models.CheckConstraint(
                 condition=models.Q(prompt__isnull=False, reason="")
                 | models.Q(
                     prompt__isnull=True,
                     reason__in=["corrected", "held_out", "simulated", "duplicate", "user_cap", "other"],
-                ),
+                )
+                | models.Q(prompt__isnull=True, reason="sent_back", review__isnull=False),
                 name="admission_has_a_prompt_or_a_reason",
             ),
         ]
         triggers = [
             pgtrigger.Protect(name="admission_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="admission_follows_a_review_where_there_are_any",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                declare=[("reviewed", "boolean"), ("said", "text")],
+                func="""
+                    SELECT batch.review INTO reviewed FROM labeling_writtenprompt AS written
+                        JOIN labeling_task AS task ON task.id = written.task_id
+                        JOIN labeling_batch AS batch ON batch.id = task.batch_id
+                        WHERE written.id = NEW.written_id;
+                    SELECT verdict INTO said FROM labeling_review
+                        WHERE id = NEW.review_id AND written_prompt_id = NEW.written_id AND NOT surplus;
+                    IF NEW.review_id IS NOT NULL AND said IS NULL
+                        OR NEW.prompt_id IS NOT NULL AND (said = 'send_back' OR reviewed AND said IS NULL)
+                    THEN
+                        RAISE EXCEPTION 'The gate follows the review of prompt %: %', NEW.written_id, said;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
         ]

@@ -71,7 +71,7 @@ def suggestions_shown(*, lease_id: uuid.UUID | str, labeler: User, number: int |
 
 def written_prompts_of(lease: Lease) -> list[WrittenPrompt]:
     """The prompts that the labeler wrote for this lease, oldest revision first."""
-    return list(lease.written_prompts.select_related("admission__prompt").order_by("revision"))
+    return list(lease.written_prompts.prefetch_related("admissions__prompt").order_by("revision"))
 
 
 def content_of_prompt(written: WrittenPrompt) -> dict:
@@ -80,8 +80,8 @@ def content_of_prompt(written: WrittenPrompt) -> dict:
 
 
 def admission_of(written: WrittenPrompt) -> Admission | None:
-    """What the gate said; None before it did."""
-    return getattr(written, "admission", None)
+    """What the gate said last; None before it did."""
+    return max(written.admissions.all(), key=lambda admission: admission.pk, default=None)
 
 
 # For the team
@@ -118,15 +118,15 @@ def page_of_uses(batch: Batch, *, after: str | None = None, size: int = 20) -> P
 
 
 def page_of_written_prompts(batch: Batch, *, after: str | None = None, size: int = 30) -> Page:
-    """What was written in the batch, newest first, each in its latest revision, with writer and admission."""
+    """What was written in the batch, newest first, each in its latest revision, with writer, admissions and reviews."""
     rows = WrittenPrompt.objects.filter(task__batch=batch, replaced_by=None)
-    related = ("labeler", "lease", "task__item", "admission__prompt")
-    return keyset_page(rows.select_related(*related), order=("-created_at", "-id"), after=after, size=size)
+    rows = rows.select_related("labeler", "lease", "task__item", "task__batch")
+    rows = rows.prefetch_related("admissions__prompt", "reviews__labeler")
+    return keyset_page(rows, order=("-created_at", "-id"), after=after, size=size)
 
 
-def writing_of(prompt: Prompt) -> WrittenPrompt | None:
-    """The latest writing that became this prompt; None where it came from elsewhere."""
-    written = WrittenPrompt.objects.filter(admission__prompt=prompt).select_related(
-        "labeler", "task__batch", "task__item"
-    )
-    return written.order_by("-created_at").first()
+def writing_of(prompt: Prompt) -> Admission | None:
+    """The latest writing that became this prompt, with the review that let it in, if it was reviewed; None where the
+    prompt came from elsewhere."""
+    related = ("written__labeler", "written__task__batch", "written__task__item", "review__labeler")
+    return Admission.objects.filter(prompt=prompt).select_related(*related).order_by("-id").first()

@@ -1,4 +1,7 @@
-"""Take prompts that labelers write, and bring them into the pool by the gate that all prompts go through."""
+"""Take prompts that labelers write, and bring them into the pool by the gate that all prompts go through.
+
+Where they are reviewed, `labeling.reviews.admitting` brings them in by what was said of them.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ from labeling.api import json_type
 from labeling.background import services as background
 from labeling.demos.layout import messages_of
 from labeling.demos.models import Admission, WrittenPrompt
-from labeling.governance.services import PERSONAL_DATA, admit_prompt, take_back_prompt
+from labeling.governance.services import PERSONAL_DATA, admit_prompt, bring_back_prompt, take_back_prompt
 from labeling.intake.models import Prompt, UseCase
 from labeling.leasing.answers import INT, BadAnswer, Head, check_key, digest_of, read_head, whole_number
+from labeling.leasing.reviewing import open_review
 from labeling.leasing.services import lock_lease, settle_lease
 from labeling.people.models import User
 from labeling.refusals import NotFound, Refusal
@@ -53,7 +57,8 @@ def submit_written_prompt(
     *, lease_id: uuid.UUID | str, labeler: User, answer: Any, idempotency_key: str
 ) -> tuple[WrittenPrompt, bool]:
     """The stored prompt, and whether it is new: the same key with the same prompt gets the first one again. A job
-    brings it into the pool.
+    brings it into the pool; where prompts are reviewed, that of a review does, and this one only takes out what it
+    replaces.
 
     `answer` is the submit body. Raises what `rankings.services.submit_ranking` raises.
     """
@@ -70,10 +75,14 @@ def submit_written_prompt(
     written = WrittenPrompt.objects.create(
         **place.fields, form=read.form, content=read.content, use_case=read.use_case, pasted=read.pasted
     )
-    background.enqueue(
-        kind=ADMIT, arguments={"written": str(written.pk)}, key=f"{ADMIT}:{written.pk}", created_by=labeler
-    )
+    open_review(written)
+    ask_for_admission(written, key=str(written.pk), asked_by=labeler)
     return written, True
+
+
+def ask_for_admission(written: WrittenPrompt, *, key: str, asked_by: User) -> None:
+    """Queue the job that brings `written` into the pool or keeps it out, once for each `key`."""
+    background.enqueue(kind=ADMIT, arguments={"written": str(written.pk)}, key=f"{ADMIT}:{key}", created_by=asked_by)
 
 
 # Reading
@@ -93,6 +102,13 @@ def read_answer(answer: Any, *, brief: dict) -> Answer:
             _("Choose the use case that your prompt is for: {values}.").format(values=", ".join(UseCase.values))
         )
     content = _read_few_shot(answer, least=brief["pairs"]) if form == BriefForm.FEW_SHOT else _read_plain(answer)
+    length = check_length(form, content)
+    pasted = whole_number(answer.get("pasted", 0), where="`pasted`", low=0, high=INT)
+    return Answer(head=head, form=form, content=content, use_case=use_case, pasted=min(pasted, length))
+
+
+def check_length(form: str, content: dict) -> int:
+    """How many characters a model would get. Raises BadAnswer where they are more than a prompt may have."""
     length = sum(len(message["content"]) for message in messages_of(form, content))
     if length > settings.PROMPT_MAX_CHARACTERS:
         raise BadAnswer(
@@ -100,8 +116,7 @@ def read_answer(answer: Any, *, brief: dict) -> Answer:
                 length=length, most=settings.PROMPT_MAX_CHARACTERS
             )
         )
-    pasted = whole_number(answer.get("pasted", 0), where="`pasted`", low=0, high=INT)
-    return Answer(head=head, form=form, content=content, use_case=use_case, pasted=min(pasted, length))
+    return length
 
 
 def _read_plain(answer: dict) -> dict:
@@ -167,56 +182,104 @@ def get_written_prompt(written_id: uuid.UUID | str) -> WrittenPrompt:
         raise NotFound(_("There is no written prompt with this id.")) from None
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a review that counts says of a written prompt: `content` is what is to go in, None where it is sent back,
+    and `text_id` the row that has it. `group` is the reviewer's then, `because` what is noted of a prompt that comes
+    or goes."""
+
+    review_id: uuid.UUID
+    by: User
+    group: str
+    content: dict | None
+    text_id: uuid.UUID
+    because: str
+
+
 @transaction.atomic(durable=True)
 def admit_written_prompt(*, written: WrittenPrompt) -> Admission:
-    """What the gate says of `written`; the second time the same again. May be called by several at once.
+    """What the gate says of `written`, which nobody reviews; the second time the same again. May be called by several
+    at once.
 
     A correction takes the prompt of what it replaces out of the pool, whatever becomes of itself: its writer took that
     one back. Where the text is the same, it keeps the prompt, with the use case as corrected.
     """
-    # All revisions, in order: whether there is a newer one, and what became of the older, is settled for us to see.
-    revisions = list(
-        WrittenPrompt.objects.select_for_update(no_key=True, of=("self",))
-        .filter(lease=written.lease_id)
-        .order_by("revision")
-    )
-    known = {admission.written_id: admission for admission in Admission.objects.filter(written__in=revisions)}
-    if written.pk in known:
-        return known[written.pk]
-    if refused := _refused_outright(written, newest=revisions[-1]):
-        return Admission.objects.create(written=written, reason=refused)
-    messages = messages_of(written.form, written.content)
-    before = [known[one.pk].prompt for one in revisions if one.pk in known and known[one.pk].prompt]
-    for prompt in before:
-        if prompt.messages == messages and prompt.state != Prompt.State.DROPPED:
-            Prompt.objects.filter(pk=prompt.pk).update(use_case=written.use_case)
-            return Admission.objects.create(written=written, prompt=prompt)
+    return settle_admission(written, revisions=lock_revisions(written))
+
+
+def lock_revisions(written: WrittenPrompt) -> list[WrittenPrompt]:
+    """All revisions of `written`, in order, locked: whether there is a newer one, and what became of the older, is
+    settled for the caller's transaction to see."""
+    revisions = WrittenPrompt.objects.select_for_update(no_key=True, of=("self",))
+    return list(revisions.filter(lease=written.lease_id).order_by("revision"))
+
+
+def settle_admission(written: WrittenPrompt, *, revisions: list[WrittenPrompt], said: Said | None = None) -> Admission:
+    """What the gate says of `written`, by what was `said` of it where it is reviewed; in the caller's transaction,
+    which has locked the `revisions`."""
+    found = list(Admission.objects.filter(written__in=revisions).select_related("prompt").order_by("id"))
+    about = {"written": written, "review_id": said and said.review_id}
+    for admission in found:
+        if (admission.written_id, admission.review_id) == (written.pk, about["review_id"]):
+            return admission
+    refused = _refused_outright(written, newest=revisions[-1], said=said)
+    if refused == Admission.Reason.CORRECTED:
+        return Admission.objects.create(**about, reason=refused)
+    content = said.content if said else written.content
+    messages = None if refused else messages_of(written.form, content)
+    because, by = (said.because, said.by) if said else (corrected(written), written.labeler)
+    kept = take_out(found, because=because, decided_by=by, but=messages)
+    if refused:
+        return Admission.objects.create(**about, reason=refused)
+    if kept is not None:
+        Prompt.objects.filter(pk=kept.pk).update(use_case=written.use_case)
+        return Admission.objects.create(**about, prompt=kept)
     outcome = admit_prompt(
         {
             "messages": messages,
             "source": SOURCE,
             "user_id": f"labeler-{written.labeler_id}",
-            "external_id": str(written.pk),
+            "external_id": str(said.text_id if said else written.pk),
             "consent": CONSENT,
             "use_case": written.use_case,
         }
     )
-    for prompt in before:
-        reason = f"Corrected by its writer: {written.correction_reason}"
-        take_back_prompt(prompt=prompt, reason=reason, decided_by=written.labeler)
     problem = outcome.problem
     if problem is None or problem.reason == PERSONAL_DATA:
-        return Admission.objects.create(written=written, prompt_id=outcome.prompt_id)
+        return Admission.objects.create(**about, prompt_id=outcome.prompt_id)
     known_reason = problem.reason if problem.reason in Admission.Reason.values else Admission.Reason.OTHER
-    return Admission.objects.create(written=written, reason=known_reason, detail=problem.detail[:300])
+    return Admission.objects.create(**about, reason=known_reason, detail=problem.detail[:300])
 
 
-def _refused_outright(written: WrittenPrompt, *, newest: WrittenPrompt) -> str:
+def take_out(
+    admissions: list[Admission], *, because: str, decided_by: User, but: list[dict] | None = None
+) -> Prompt | None:
+    """Take the prompts of these admissions of one lease out of the pool. One that says what `but` says stays, or comes
+    back where it was taken back before: that one."""
+    kept = None
+    for prompt in dict.fromkeys(admission.prompt for admission in admissions if admission.prompt):
+        if prompt.messages == but and bring_back_prompt(prompt=prompt, reason=because, decided_by=decided_by):
+            kept = prompt
+        else:
+            take_back_prompt(prompt=prompt, reason=because, decided_by=decided_by)
+    return kept
+
+
+def corrected(written: WrittenPrompt) -> str:
+    """Why what stood in the pool before this correction does so no more."""
+    return f"Corrected by its writer: {written.correction_reason}"
+
+
+def _refused_outright(written: WrittenPrompt, *, newest: WrittenPrompt, said: Said | None) -> str:
     """Why `written` is not even shown to the gate; "" where it is."""
     if written.pk != newest.pk:
         return Admission.Reason.CORRECTED
-    if written.group == User.Group.HELD_OUT:
+    if said is not None and said.content is None:
+        return Admission.Reason.SENT_BACK
+    # What keeps one of the hands that are in it out of training keeps it out.
+    groups = {written.group, said.group} if said else {written.group}
+    if User.Group.HELD_OUT in groups:
         return Admission.Reason.HELD_OUT
-    if written.group == User.Group.SIMULATED:
+    if User.Group.SIMULATED in groups:
         return Admission.Reason.SIMULATED
     return ""

@@ -29,11 +29,13 @@ class Finding(models.Model):
 
 
 class Decision(models.Model):
-    """A person's word on a held prompt."""
+    """A person's word on a prompt: the team's, or that of who wrote or reviewed it, which can be brought back."""
 
     class Outcome(models.TextChoices):
         RELEASE = "release", _("Release")
         DROP = "drop", _("Drop")
+        TAKE_BACK = "take_back", _("Take back")
+        BRING_BACK = "bring_back", _("Bring back")
 
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="decisions")
     outcome = models.CharField(max_length=10, choices=Outcome)

@@ -30,6 +30,14 @@ from labeling.wording import in_words
 CHUNK = 500  # rows a transaction: what a kill can undo, and how long a source's row stays locked
 PROBLEMS_KEPT = 100
 PERSONAL_DATA = "personal_data"
+TEAMS_WORD = (Decision.Outcome.RELEASE.value, Decision.Outcome.DROP.value)
+# outcome → the action in the log, and the prompt's state from then on
+DECIDED = {
+    Decision.Outcome.RELEASE: ("prompt.released", Prompt.State.ACCEPTED),
+    Decision.Outcome.DROP: ("prompt.dropped", Prompt.State.DROPPED),
+    Decision.Outcome.TAKE_BACK: ("prompt.taken_back", Prompt.State.DROPPED),
+    Decision.Outcome.BRING_BACK: ("prompt.brought_back", Prompt.State.ACCEPTED),
+}
 
 
 @dataclass(frozen=True)
@@ -335,10 +343,8 @@ def decide_prompt(*, prompt_id: uuid.UUID, outcome: str, decided_by, reason: str
 
     Conflict where the prompt is in no state for it. Dropping keeps the prompt from every later batch and export.
     """
-    if outcome not in Decision.Outcome.values:
-        raise Refusal(
-            _("Choose {values}, not {outcome!r}.").format(values=" or ".join(Decision.Outcome.values), outcome=outcome)
-        )
+    if outcome not in TEAMS_WORD:
+        raise Refusal(_("Choose {values}, not {outcome!r}.").format(values=" or ".join(TEAMS_WORD), outcome=outcome))
     reason = check_text(reason, where=_("the reason")).strip()
     if not 1 <= len(reason) <= 300:
         raise Refusal(_("Say why in 1 to 300 characters; whoever looks at this prompt later will want to know."))
@@ -352,18 +358,33 @@ def decide_prompt(*, prompt_id: uuid.UUID, outcome: str, decided_by, reason: str
 
 
 def take_back_prompt(*, prompt: Prompt, reason: str, decided_by) -> None:
-    """Drop a prompt that its own writer replaced, in the caller's transaction; nothing where it is dropped already."""
+    """Drop a prompt that its own writer replaced or a reviewer sent back, in the caller's transaction; nothing where it
+    is dropped already."""
     locked = Prompt.objects.select_for_update().get(pk=prompt.pk)
     if locked.state != Prompt.State.DROPPED:
-        _decide(locked, Decision.Outcome.DROP, reason=reason[:300], decided_by=decided_by)
+        _decide(locked, Decision.Outcome.TAKE_BACK, reason=reason[:300], decided_by=decided_by)
 
 
-def _decide(prompt: Prompt, outcome: str, *, reason: str, decided_by) -> Prompt:
-    release = outcome == Decision.Outcome.RELEASE
-    prompt.state = Prompt.State.ACCEPTED if release else Prompt.State.DROPPED
+def bring_back_prompt(*, prompt: Prompt, reason: str, decided_by) -> bool:
+    """Whether the prompt is in the pool, or held for it, from now on: one that was taken back comes back as it was, in
+    the caller's transaction. One that the team dropped stays dropped."""
+    locked = Prompt.objects.select_for_update().get(pk=prompt.pk)
+    if locked.state != Prompt.State.DROPPED:
+        return True
+    said = list(Decision.objects.filter(prompt=locked).order_by("id").values_list("outcome", flat=True))
+    if said[-1:] != [Decision.Outcome.TAKE_BACK]:
+        return False
+    held = locked.findings.filter(score__gte=personal_data.HOLD_AT).exists() and Decision.Outcome.RELEASE not in said
+    state = Prompt.State.HELD if held else Prompt.State.ACCEPTED
+    _decide(locked, Decision.Outcome.BRING_BACK, reason=reason[:300], decided_by=decided_by, state=state)
+    return True
+
+
+def _decide(prompt: Prompt, outcome: str, *, reason: str, decided_by, state: str = "") -> Prompt:
+    action, usual = DECIDED[outcome]
+    prompt.state = state or usual
     prompt.save(update_fields=["state"])
     Decision.objects.create(prompt=prompt, outcome=outcome, reason=reason, decided_by=decided_by)
-    action = "prompt.released" if release else "prompt.dropped"
     audit.record(actor=decided_by, action=action, subject=prompt, reason=reason)
     return prompt
 

@@ -56,9 +56,10 @@ TASK = described(
         "brief": {**BRIEF, "nullable": True, "description": "what prompt is to be written, where there is none yet"},
         "completions": {"type": "array", "items": described({"id": UUID, "text": TEXT})},
         "written": {
-            **described({"turns": MESSAGES, "text": TEXT}),
+            **described({"turns": MESSAGES, "text": TEXT, "form": TEXT, "use_case": TEXT}, ("turns", "text")),
             "nullable": True,
-            "description": "of a review: the answer that it is about",
+            "description": "of a review: the answer that it is about; or the prompt, whose parts (instruction, query, "
+            "response, query …) are `turns` and, the last, `text`",
         },
         "order_ranked": {"type": "array", "items": UUID},
         "form": {

@@ -7,14 +7,15 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
-from labeling.demos.models import Demonstration
+from labeling.demos.models import Demonstration, WrittenPrompt
 from labeling.leasing.models import Lease, Task
 
 
 class Review(models.Model):
     """One acknowledged answer. A correction is another row that names the one it replaces.
 
-    Of the reviews of one written answer that one counts which is no surplus, in its latest revision.
+    It is of a demonstration, a dialogue or a written prompt. Of the reviews of one of these that one counts which is no
+    surplus, in its latest revision.
     """
 
     class Origin(models.TextChoices):
@@ -39,9 +40,10 @@ class Review(models.Model):
     # Why it corrects the review that it replaces.
     correction_reason = models.CharField(max_length=300, blank=True)
     surplus = models.BooleanField(default=False)
-    demonstration = models.ForeignKey(Demonstration, on_delete=models.PROTECT, related_name="reviews")
+    demonstration = models.ForeignKey(Demonstration, null=True, on_delete=models.PROTECT, related_name="reviews")
+    written_prompt = models.ForeignKey(WrittenPrompt, null=True, on_delete=models.PROTECT, related_name="reviews")
     verdict = models.CharField(max_length=9, choices=Verdict)
-    # As the reviewer would have it, in the shape of the demonstration; of an edit alone.
+    # As the reviewer would have it, in the shape of the demonstration, or the parts of the prompt; of an edit alone.
     turns = models.JSONField(default=list, db_default=[])
     text = models.TextField(blank=True)
     # To the author. Where the answer is sent back, what to change.
@@ -57,6 +59,11 @@ class Review(models.Model):
                 condition=models.Q(revision=1, replaces__isnull=True)
                 | models.Q(revision__gt=1, replaces__isnull=False),
                 name="review_revision_names_what_it_replaces",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(demonstration__isnull=False, written_prompt__isnull=True)
+                | models.Q(demonstration__isnull=True, written_prompt__isnull=False),
+                name="review_is_of_one_answer",
             ),
             models.CheckConstraint(
                 condition=models.Q(verdict__in=["accept", "edit", "send_back"]), name="review_verdict_is_known"
@@ -81,17 +88,35 @@ class Review(models.Model):
                 name="review_is_of_another_ones_work",
                 when=pgtrigger.Before,
                 operation=pgtrigger.Insert,
-                declare=[("answer", "labeling_demonstration")],
+                declare=[("author", "bigint"), ("old_turns", "jsonb"), ("old_text", "text"), ("prompt", "jsonb")],
                 func="""
-                    SELECT * INTO answer FROM labeling_demonstration WHERE id = NEW.demonstration_id;
-                    IF answer.labeler_id = NEW.labeler_id THEN
+                    IF NEW.demonstration_id IS NOT NULL THEN
+                        SELECT answer.labeler_id, answer.turns, answer.text INTO author, old_turns, old_text
+                            FROM labeling_demonstration AS answer WHERE answer.id = NEW.demonstration_id;
+                    ELSE
+                        -- Its parts, as `layout.parts_of` has them.
+                        SELECT written.labeler_id, written.content INTO author, prompt
+                            FROM labeling_writtenprompt AS written WHERE written.id = NEW.written_prompt_id;
+                        old_turns := '[]';
+                        old_text := coalesce(prompt ->> 'text', prompt ->> 'query');
+                        IF prompt ? 'pairs' THEN
+                            SELECT jsonb_build_object('role', 'instruction', 'content', prompt -> 'instruction')
+                                || jsonb_agg(jsonb_build_object('role', role, 'content', pair -> role)
+                                    ORDER BY number, role) INTO old_turns
+                                FROM jsonb_array_elements(prompt -> 'pairs') WITH ORDINALITY AS pairs (pair, number),
+                                    unnest(ARRAY['query', 'response']) AS role;
+                        END IF;
+                    END IF;
+                    IF author = NEW.labeler_id THEN
                         RAISE EXCEPTION 'Nobody reviews their own work: labeler %', NEW.labeler_id;
                     END IF;
-                    IF answer.text = NEW.text AND answer.turns = NEW.turns THEN
-                        RAISE EXCEPTION 'An edit changes something: answer %', answer.id;
+                    IF old_text = NEW.text AND old_turns = NEW.turns THEN
+                        RAISE EXCEPTION 'An edit changes something: lease %', NEW.lease_id;
                     END IF;
-                    IF NEW.verdict = 'edit' AND jsonb_array_length(answer.turns) <> jsonb_array_length(NEW.turns) THEN
-                        RAISE EXCEPTION 'An edit keeps the number of turns: answer %', answer.id;
+                    IF NEW.verdict = 'edit' AND jsonb_path_query_array(old_turns, '$[*].role')
+                        <> jsonb_path_query_array(NEW.turns, '$[*].role')
+                    THEN
+                        RAISE EXCEPTION 'An edit keeps the number of turns, and whose they are: lease %', NEW.lease_id;
                     END IF;
                     RETURN NEW;
                 """,
@@ -99,12 +124,18 @@ class Review(models.Model):
         ]
 
     @property
+    def written(self) -> Demonstration | WrittenPrompt:
+        """What it is of."""
+        return self.demonstration if self.demonstration_id else self.written_prompt
+
+    @property
     def conversation(self) -> list[dict]:
         """All of the edited answer, turn by turn."""
-        return [*self.turns, {"role": "assistant", "content": self.text}]
+        last = "assistant" if self.demonstration_id else "query" if self.turns else "prompt"
+        return [*self.turns, {"role": last, "content": self.text}]
 
     @property
     def edits(self) -> list[tuple[str, str, str]]:
-        """Of an edit (role, before, after) of each turn; one of an answer that is no dialogue."""
-        turns = zip(self.demonstration.conversation, self.conversation, strict=True)
+        """Of an edit (role, before, after) of each turn or part; one of an answer that has but one."""
+        turns = zip(self.written.conversation, self.conversation, strict=True)
         return [(before["role"], before["content"], after["content"]) for before, after in turns]

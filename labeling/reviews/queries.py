@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from labeling.demos.models import Demonstration
+from labeling.demos.models import Demonstration, WrittenPrompt
 from labeling.leasing.models import Lease, Task
 from labeling.people.models import User
 from labeling.reviews.models import Review
 from labeling.sampling.models import Batch
 
+Written = Demonstration | WrittenPrompt
+# What can be reviewed → the review's field that names it.
+FIELDS: dict[type[Written], str] = {Demonstration: "demonstration", WrittenPrompt: "written_prompt"}
 # Nobody has more than a few; the oldest of these come first, and with each correction another moves up.
 MOST_SENT_BACK = 20
 
@@ -28,9 +31,16 @@ def content_of(review: Review) -> dict:
     return said | ({"turns": review.turns} if review.turns else {})
 
 
-def written_answer(task: Task) -> Demonstration:
+def written_answer(task: Task) -> Written:
     """What a task of this kind is about."""
-    return Demonstration.objects.get(pk=task.item.external_id)
+    # It has the brief of a prompt that was written.
+    model = Demonstration if task.item.brief is None else WrittenPrompt
+    return model.objects.get(pk=task.item.external_id)
+
+
+def written_in(kind: str) -> type[Written]:
+    """What is written in a batch or task of this kind."""
+    return WrittenPrompt if kind == Batch.Kind.PROMPT else Demonstration
 
 
 def that_count() -> QuerySet[Review]:
@@ -38,25 +48,31 @@ def that_count() -> QuerySet[Review]:
     return Review.objects.filter(surplus=False, replaced_by=None)
 
 
-def reviews_of(answers: Iterable[Demonstration]) -> dict[Demonstration, Review]:
+def reviews_of(answers: Iterable[Written]) -> dict[Written, Review]:
     """The review that counts of each of these answers that has one. Who reviewed is not for the author to read."""
-    by_pk = {answer.pk: answer for answer in answers}
-    found = that_count().filter(demonstration__in=by_pk).select_related("demonstration")
-    return {by_pk[review.demonstration_id]: review for review in found}
+    found: dict[Written, Review] = {}
+    for model, field in FIELDS.items():
+        by_pk = {answer.pk: answer for answer in answers if isinstance(answer, model)}
+        reviews = that_count().filter(**{f"{field}__in": by_pk}).select_related(field) if by_pk else ()
+        found |= {by_pk[review.written.pk]: review for review in reviews}
+    return found
 
 
 def sent_back_to(labeler: User) -> list[Review]:
     """What waits to be corrected by `labeler`, the longest waiting first, each with the lease it was written under."""
     leases = Lease.objects.filter(labeler=labeler.pk, sent_back=True).order_by("ended_at")[:MOST_SENT_BACK]
-    latest = Demonstration.objects.filter(lease__in=list(leases), replaced_by=None)
-    found = that_count().filter(demonstration__in=latest).select_related("demonstration__task__item__prompt")
+    written, found = list(leases), []
+    for model, field in FIELDS.items():
+        latest = model.objects.filter(lease__in=written, replaced_by=None)
+        found += that_count().filter(**{f"{field}__in": latest}).select_related(f"{field}__task__item__prompt")
     return sorted(found, key=lambda review: review.created_at)
 
 
 def why_sent_back(lease: Lease) -> Review | None:
     """The review that sent the latest answer under `lease` back."""
-    latest = Demonstration.objects.filter(lease=lease, replaced_by=None)
-    return that_count().filter(demonstration__in=latest, verdict=Review.Verdict.SEND_BACK).first()
+    model = written_in(lease.task.kind)
+    latest = model.objects.filter(lease=lease, replaced_by=None)
+    return that_count().filter(**{f"{FIELDS[model]}__in": latest}, verdict=Review.Verdict.SEND_BACK).first()
 
 
 @dataclass(frozen=True)
@@ -85,12 +101,14 @@ class Progress:
 
 def progress_of(batch: Batch) -> Progress:
     """Of a batch with `review`. Costs what its own answers and reviews cost, whatever else there is."""
-    answers = Demonstration.objects.filter(task__batch=batch.pk)
+    model = written_in(batch.kind)
+    field = FIELDS[model]
+    answers = model.objects.filter(task__batch=batch.pk)
     reviews = that_count().filter(task__batch__review_of=batch.pk)
-    newer = Exists(Demonstration.objects.filter(replaces=OuterRef("demonstration")))
+    newer = Exists(model.objects.filter(replaces=OuterRef(field)))
     verdicts = dict(reviews.exclude(newer).order_by().values_list("verdict").annotate(Count("pk")))
     accepted = Count("pk", filter=Q(verdict=Review.Verdict.ACCEPT))
-    counted = reviews.order_by().values_list("demonstration__labeler").annotate(reviewed=Count("pk"), accepted=accepted)
+    counted = reviews.order_by().values_list(f"{field}__labeler").annotate(reviewed=Count("pk"), accepted=accepted)
     by_author = {pk: counts for pk, *counts in counted}
     people = User.objects.filter(pk__in=by_author).order_by("display_name", "username")
     return Progress(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import QueryDict
 
+from labeling.demos.models import WrittenPrompt
 from labeling.demos.services import TEXT_CHARACTERS
 from labeling.leasing.answers import form_head, form_text, form_texts
 from labeling.leasing.kinds import Kind, by_id
@@ -31,7 +32,8 @@ def context(lease: Lease) -> dict:
 def written(lease: Lease) -> dict:
     """Without any trace of whose it is."""
     answer = written_answer(lease.task)
-    return {"turns": answer.turns, "text": answer.text}
+    more = {"form": answer.form, "use_case": answer.use_case} if isinstance(answer, WrittenPrompt) else {}
+    return {"turns": answer.turns, "text": answer.text, **more}
 
 
 KIND = Kind(

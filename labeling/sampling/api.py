@@ -179,6 +179,7 @@ def read_prompt_batch(body: Fields) -> dict:
         "group_targets": body.any("group_targets", ""),
         "priority": body.integer("priority", 0, least=-1000, most=1000),
         "seed": body.integer("seed", 0, least=-(2**63), most=2**63 - 1),
+        "review": body.flag("review", False),
     }
     body.done()
     return given

@@ -17,10 +17,10 @@ from labeling.audit.services import record
 from labeling.governance import personal_data
 from labeling.intake.models import UseCase
 from labeling.people.models import User
-from labeling.refusals import Conflict, Refusal
+from labeling.refusals import Refusal
 from labeling.sampling import choosing
 from labeling.sampling.models import Batch, BatchItem, BriefForm
-from labeling.sampling.services import check_name, check_numbers
+from labeling.sampling.services import check_name, check_numbers, check_review_name, make_review_batch, name_taken
 from labeling.text import check_text
 
 # How the use cases were shared out among the prompts that customers sent, per cent (its Table 1).
@@ -72,19 +72,23 @@ def create_prompt_batch(
     group_targets: dict[str, int] | str = "",
     priority: int = 0,
     seed: int = 0,
+    review: bool = False,
     created_by: User | None = None,
 ) -> Batch:
     """A new batch with a filled item for each brief, in an order drawn by `seed`; `start_sampling` opens its tasks.
 
     Plain and few-shot briefs aim at `use_cases` (all where none are named), spread as in the paper, evenly, or not at
-    all. User-based ones share the `statements`, one each where `user_based` is None. Raises Refusal with a sentence,
-    Conflict where the name is taken.
+    all. User-based ones share the `statements`, one each where `user_based` is None. With `review` a prompt goes
+    into the pool once a second labeler has accepted or edited it, in a batch of its own that is made with this one.
+    Raises Refusal with a sentence, Conflict where the name is taken.
     """
     groups = list(dict.fromkeys(groups))
     targets = choosing.read_targets(group_targets)
     if targets:
         groups, overlap = list(targets), sum(targets.values())
     check_name(name, what=_("A batch"))
+    if review:
+        check_review_name(name)
     check_numbers(overlap=overlap, priority=priority, seed=seed)
     if not groups or set(groups) - set(WRITERS):
         raise Refusal(
@@ -114,8 +118,11 @@ def create_prompt_batch(
                 group_targets=targets,
                 priority=priority,
                 seed=seed,
+                review=review,
                 created_by=created_by,
             )
+            if review:
+                make_review_batch(batch)
             BatchItem.objects.bulk_create(
                 (BatchItem(batch=batch, brief=asdict(brief), k=0, state=BatchItem.State.FILLED) for brief in briefs),
                 batch_size=1000,
@@ -124,7 +131,7 @@ def create_prompt_batch(
     except IntegrityError as error:
         if "name" not in str(error):
             raise
-        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=name)) from None
+        raise name_taken(name, review=review) from None
     return batch
 
 

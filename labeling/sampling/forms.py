@@ -106,6 +106,14 @@ class PromptBatchForm(forms.Form):
     )
     priority = forms.IntegerField(initial=0, label=_("Priority"), help_text=_("Higher ones are served first."))
     seed = forms.IntegerField(label=_("Seed"), help_text=_("The same seed gives the same briefs in the same order."))
+    review = forms.BooleanField(
+        required=False,
+        label=_("A second labeler reviews each written prompt"),
+        help_text=_(
+            "It goes into the pool once it is accepted or edited, by somebody else of these groups. This cannot be "
+            "changed."
+        ),
+    )
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

@@ -121,7 +121,7 @@ class Batch(models.Model):
                 name="batch_suggestions_are_for_writing",
             ),
             models.CheckConstraint(
-                condition=models.Q(review=False) | models.Q(kind__in=["demonstration", "dialogue"]),
+                condition=models.Q(review=False) | models.Q(kind__in=["demonstration", "dialogue", "prompt"]),
                 name="batch_review_is_of_what_is_written",
             ),
             models.CheckConstraint(

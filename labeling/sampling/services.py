@@ -252,7 +252,7 @@ def create_batch(
                 created_by=created_by,
             )
             if review:
-                _make_review_batch(batch)
+                make_review_batch(batch)
             batch.endpoints.set(endpoints)
             rows = chosen.values_list("pk", "text_sha256").iterator(chunk_size=1000)
             count = 0
@@ -273,8 +273,7 @@ def create_batch(
     except IntegrityError as error:
         if "name" not in str(error):
             raise
-        called = f"{name} / {review_name(name)}" if review else name
-        raise Conflict(_("There is a batch called {name} already; choose another name.").format(name=called)) from None
+        raise name_taken(name, review=review) from None
     return batch
 
 
@@ -286,6 +285,12 @@ def check_form(form: Form | None) -> None:
         )
 
 
+def name_taken(name: str, *, review: bool) -> Conflict:
+    """For whoever made a batch `name`, and one of reviews with it."""
+    called = f"{name} / {review_name(name)}" if review else name
+    return Conflict(_("There is a batch called {name} already; choose another name.").format(name=called))
+
+
 def review_name(name: str) -> str:
     """What the batch of reviews of the batch `name` is called."""
     return f"{name} · review"
@@ -295,8 +300,8 @@ def check_review_name(name: str) -> None:
     check_name(review_name(name), what=_("A batch of reviews, which is called after the batch that it is about,"))
 
 
-def _make_review_batch(batch: Batch) -> Batch:
-    """Empty: each answer in `batch` opens a task in it. Who wrote or had a prompt there may review others' answers."""
+def make_review_batch(batch: Batch) -> Batch:
+    """Empty: what is written in `batch` opens a task in it. Who wrote or had a prompt there may review others'."""
     return Batch.objects.create(
         name=review_name(batch.name),
         kind=Batch.Kind.REVIEW,
@@ -357,7 +362,7 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
         **{field: getattr(batch, field) for field in same},
     )
     if again.review:
-        _make_review_batch(again)
+        make_review_batch(again)
     again.endpoints.set(endpoints)
     for old in chosen:
         item = BatchItem.objects.create(

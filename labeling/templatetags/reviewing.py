@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from django import template
+from collections.abc import Sequence
 
+from django import template
+from django.utils.translation import gettext as _
+
+from labeling.demos.models import WrittenPrompt
 from labeling.reviews import queries
+from labeling.reviews.models import Review
 
 register = template.Library()
 
@@ -36,16 +41,70 @@ def review_progress(batch) -> dict:
 
 
 @register.simple_tag
+def review_of(written: WrittenPrompt) -> Review | None:
+    """The review that counts of what is `written`, among its `reviews`, which the page has fetched. For the team."""
+    return max(
+        (review for review in written.reviews.all() if not review.surplus),
+        key=lambda review: review.revision,
+        default=None,
+    )
+
+
+@register.filter
+def edits(review: Review) -> list[tuple[str, str, str]]:
+    """Of an edit (name, before, after) of each turn or part."""
+    said = review.edits
+    names = part_names([role for role, _before, _after in said])
+    return [(name, before, after) for name, (_role, before, after) in zip(names, said, strict=True)]
+
+
+@register.filter
+def parts(written: WrittenPrompt) -> list[tuple[str, str]]:
+    """(name, text) of each part of a written prompt."""
+    conversation = written.conversation
+    names = part_names([part["role"] for part in conversation])
+    return [(name, part["content"]) for name, part in zip(names, conversation, strict=True)]
+
+
+@register.simple_tag
 def turns_to_edit(written: dict, draft: dict, previous: dict | None) -> list[dict]:
-    """The turns of what is `written`, one where it is no dialogue, each with its `content` and, as the reviewer has it
-    so far, `edited`."""
+    """The turns or parts of what is `written`, each with its `name`, the `label` of the field in which it is edited,
+    its `content` and, as the reviewer has it so far, `edited`."""
     before = _texts(written)
     after = next((texts for said in (draft, previous or {}) if len(texts := _texts(said)) == len(before)), before)
-    roles = [*(turn["role"] for turn in written["turns"]), "assistant"]
+    is_prompt = "use_case" in written
+    last = "assistant" if not is_prompt else "query" if written["turns"] else "prompt"
+    roles = [*(turn["role"] for turn in written["turns"]), last]
+    names = part_names(roles)
+    labels = names if is_prompt else _labels_of_turns(roles)
     return [
-        {"role": role, "content": content, "edited": edited}
-        for role, content, edited in zip(roles, before, after, strict=True)
+        {"name": name, "label": label, "content": content, "edited": edited}
+        for name, label, content, edited in zip(names, labels, before, after, strict=True)
     ]
+
+
+def part_names(roles: Sequence[str]) -> list[str]:
+    """What stands above each turn of a dialogue, or each part of a written prompt, of these roles."""
+    names = {
+        "user": _("User"),
+        "assistant": _("Assistant"),
+        "prompt": _("The prompt as you would have it"),
+        "instruction": _("Instruction"),
+    }
+    example = {"query": _("Query of example {number}"), "response": _("Response of example {number}")}
+    # An example is a query and its response, after the instruction; the last query has none.
+    return [
+        names.get(role)
+        or (_("The last query") if place == len(roles) - 1 else example[role].format(number=(place + 1) // 2))
+        for place, role in enumerate(roles)
+    ]
+
+
+def _labels_of_turns(roles: Sequence[str]) -> list[str]:
+    if len(roles) == 1:
+        return [_("The answer as you would have it")]
+    said = {"user": _("Turn {number}, as the user"), "assistant": _("Turn {number}, as the assistant")}
+    return [said[role].format(number=number) for number, role in enumerate(roles, start=1)]
 
 
 def _texts(said: dict) -> list[str]:

@@ -12,4 +12,5 @@ register = template.Library()
 @register.inclusion_tag("demos/_writer.html")
 def written_by(prompt) -> dict:
     """The labeler who wrote the prompt, and where; nothing where it came from elsewhere. For the team alone."""
-    return {"written": writing_of(prompt)}
+    admission = writing_of(prompt)
+    return {"written": admission and admission.written, "review": admission and admission.review}

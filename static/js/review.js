@@ -12,7 +12,7 @@ function openReview(root) {
   const { verdict: choices, note } = form.elements;
   const part = (name) => root.querySelector(`[data-${name}]`);
   const all = (name) => [...root.querySelectorAll(`[data-${name}]`)];
-  // One of each for every turn of a dialogue, else just one.
+  // One of each for every turn of a dialogue or part of a prompt, else just one.
   const [written, edited, boxes] = [all("written"), all("edited"), all("editor")];
   const differences = part("differences");
   const editors = boxes.map((box) =>
@@ -70,8 +70,10 @@ function openReview(root) {
 
   function problem() {
     const verdict = choices.value;
-    if (!verdict) return t("Accept the answer, edit it, or send it back.");
-    if (verdict === "edit" && editors.some((editor) => editor.blank)) return t("Your edit leaves nothing; send the answer back instead.");
+    if (!verdict) return t("Accept it, edit it, or send it back.");
+    const blank = verdict === "edit" ? editors.findIndex((editor) => editor.blank) : -1;
+    if (blank >= 0 && editors.length === 1) return t("Your edit leaves nothing; send it back instead.");
+    if (blank >= 0) return t("Part {number} is empty; write it, or send it back instead.", { number: blank + 1 });
     if (verdict === "edit" && editors.every((editor, index) => editor.value === unchanged[index])) return t("You have changed nothing yet.");
     if (verdict === "send_back" && !note.value.trim()) return t("Say what is to be changed; the author reads it.");
     return "";

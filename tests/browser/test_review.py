@@ -33,7 +33,7 @@ def test_accept_by_keyboard(sign_in, bo, answer):
     expect(page.locator("[data-written]")).to_have_text(TEXT, use_inner_text=False)
     assert "ada" not in page.content()
     expect(page.get_by_role("button", name="Submit")).to_be_disabled()
-    expect(page.locator("[data-missing]")).to_have_text("Accept the answer, edit it, or send it back.")
+    expect(page.locator("[data-missing]")).to_have_text("Accept it, edit it, or send it back.")
     page.keyboard.press("1")
     expect(page.get_by_label("Accept")).to_be_checked()
     page.keyboard.press("Control+Enter")

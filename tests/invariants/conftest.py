@@ -71,6 +71,18 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     factories.make_demonstration(
         prompt=factories.make_prompt(), labeler=hal, text="Otherwise.", batch=reviewed.task.batch
     )
+    pair = {"query": "q", "response": "r"}
+    prompts = factories.make_reviewed_batch(kind="prompt")
+    few_shot = factories.make_written_prompt(
+        labeler=ada,
+        task=factories.make_brief(batch=prompts, form="few_shot"),
+        form="few_shot",
+        content={"instruction": "i", "pairs": [pair, pair], "query": "last"},
+    )
+    said = few_shot.turns
+    prompt_review = factories.make_review(
+        written_prompt=few_shot, labeler=bo, verdict="edit", turns=said, text="the last"
+    )
     Job.objects.create(kind="export", key="k", state="running", heartbeat_at=now)
     Invitation.objects.create(token_sha256="0" * 64, role="labeler", group="training", created_by=amy, expires_at=now)
     Finding.objects.create(
@@ -124,6 +136,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         demonstration=demonstration,
         written=written,
         review=review,
+        few_shot=few_shot,
+        prompt_review=prompt_review,
         endpoint=endpoint,
         hal=hal,
     )

@@ -132,8 +132,9 @@ BREAKERS = {
         WRITTEN, **SECOND, replaces_id="id", content="'[\"text\"]'"
     ),
     "admission_has_a_prompt_or_a_reason": lambda w: (
-        f"INSERT INTO labeling_admission (written_id, reason, detail) VALUES ('{w.written.pk}', '', '')"
+        f"INSERT INTO labeling_admission (written_id, reason, detail) VALUES ('{w.written.pk}', 'sent_back', '')"
     ),
+    "admission_once_per_written_and_review": lambda w: copy_of("labeling_admission"),
     "ranking_one_per_lease_and_revision": lambda w: copy_of(RANKING, **NEW),
     "ranking_once_per_idempotency_key": lambda w: copy_of(RANKING, revision="2", replaces_id="id"),
     "ranking_revision_names_what_it_replaces": lambda w: copy_of(RANKING, **SECOND),
@@ -146,6 +147,9 @@ BREAKERS = {
     "review_one_per_lease_and_revision": lambda w: copy_of(REVIEW, **NEW),
     "review_once_per_idempotency_key": lambda w: copy_of(REVIEW, revision="2", replaces_id="id"),
     "review_revision_names_what_it_replaces": lambda w: copy_of(REVIEW, **SECOND),
+    "review_is_of_one_answer": lambda w: copy_of(
+        REVIEW, "demonstration_id IS NOT NULL", **SECOND, replaces_id="id", written_prompt_id=f"'{w.few_shot.pk}'::uuid"
+    ),
     "review_verdict_is_known": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", verdict="'odd'", text="''"),
     "review_has_a_text_where_it_edits": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", verdict="'accept'"),
     "review_sends_back_with_a_note": lambda w: copy_of(
@@ -241,6 +245,36 @@ def test_what_was_written_and_admitted_stays(world, refused):
     for table, column in (("writtenprompt", "use_case"), ("admission", "detail")):
         for statement in (update(table, f"{column} = 'other'"), f"DELETE FROM labeling_{table}"):
             assert f"labeling_{table}" in str(refused(statement))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labeler_id": "(SELECT labeler_id FROM labeling_writtenprompt WHERE id = written_prompt_id)"}, "their own"),
+        ({"text": "'last'"}, "changes something"),
+        ({"turns": "turns - 1"}, "keeps the number of turns"),
+        ({"turns": "jsonb_set(turns, '{0, role}', '\"query\"')"}, "keeps the number of turns"),
+    ],
+)
+def test_a_review_of_a_prompt_is_of_another_ones_and_keeps_its_parts(world, refused, changes, words):
+    error = refused(copy_of(REVIEW, "written_prompt_id IS NOT NULL", **SECOND, replaces_id="id", **changes))
+    assert words in str(error)
+
+
+def test_a_reviewed_prompt_is_admitted_by_its_own_review_alone(world, refused):
+    pool = "(SELECT id FROM labeling_prompt LIMIT 1)"
+    for written, review, prompt in (
+        (world.few_shot, None, pool),
+        (world.few_shot, world.review, pool),
+        (world.written, world.prompt_review, "NULL"),
+    ):
+        reason = "''" if prompt == pool else "'other'"
+        named = f"'{review.pk}'" if review else "NULL"
+        insert = (
+            "INSERT INTO labeling_admission (written_id, review_id, prompt_id, reason, detail) "
+            f"VALUES ('{written.pk}', {named}, {prompt}, {reason}, '')"
+        )
+        assert "follows the review" in str(refused(insert))
 
 
 def test_a_decision_about_a_completion_stays(world, refused):
