@@ -123,6 +123,34 @@ def shoot_review(writer: Page, reviewer: Page) -> None:
     reviewer.wait_for_timeout(1000)
 
 
+def shoot_prompt_review(writer: Page, reviewer: Page) -> None:
+    """The same of a prompt with examples."""
+    make_batch(
+        writer,
+        name="prompts to review",
+        kind="prompt",
+        groups=["researcher", "training"],
+        few_shot=1,
+        pairs=2,
+        priority=20,
+        review=True,
+    )
+    if not take(writer, "written-prompt"):
+        return
+    write_few_shot(writer, instruction="Say how the massage sounds: glad, sad or neither.")
+    writer.keyboard.press("Control+Enter")
+    writer.wait_for_url("**/work/**")
+    writer.wait_for_timeout(1000)
+    if not take(reviewer, "review"):
+        return
+    reviewer.keyboard.press("2")
+    reviewer.locator("[name=turn]").first.fill("Say how the message sounds: glad, sad or neither.")
+    shoot_both(reviewer, "review-prompt")
+    reviewer.keyboard.press("Control+Enter")
+    reviewer.wait_for_url("**/work/**")
+    reviewer.wait_for_timeout(1000)
+
+
 def shoot_writing(page: Page) -> None:
     """The pages on which people write, as a researcher, who has tasks of their own: a batch is made for each, and the
     answer is stored, so that what was written can be shown too."""
@@ -155,16 +183,20 @@ def shoot_written_prompt(page: Page) -> None:
     make_batch(page, name="prompts to write", kind="prompt", groups=["researcher"], priority=10, few_shot=1, pairs=2)
     if not take(page, "written-prompt"):
         return
-    page.get_by_label("Instruction").fill("Say how the message feels: glad, sad or neither.")
+    write_few_shot(page, instruction="Say how the message feels: glad, sad or neither.")
+    page.wait_for_timeout(1200)
+    shoot_both(page, "written-prompt")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/work/**")
+
+
+def write_few_shot(page: Page, *, instruction: str) -> None:
+    page.get_by_label("Instruction").fill(instruction)
     for number, (query, response) in enumerate([("The sun is out!", "glad"), ("Rain again.", "sad")], 1):
         example = page.get_by_role("group", name=f"Example {number}")
         example.get_by_label("Query").fill(query)
         example.get_by_label("Response").fill(response)
     page.get_by_label("The last query").fill("It is Tuesday.")
-    page.wait_for_timeout(1200)
-    shoot_both(page, "written-prompt")
-    page.keyboard.press("Control+Enter")
-    page.wait_for_url("**/work/**")
 
 
 def shoot_both(page: Page, name: str) -> None:
@@ -222,7 +254,9 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking", "--disable-sync"]
         )
-        shoot_review(*(sign_in(browser, base, name, accounts[name], "light") for name in ("rita", "ada")))
+        pair = [sign_in(browser, base, name, accounts[name], "light") for name in ("rita", "ada")]
+        shoot_review(*pair)
+        shoot_prompt_review(*pair)
         for scheme in ("light", "dark"):
             page = browser.new_context(viewport=SIZE, color_scheme=scheme, base_url=base).new_page()
             page.goto("/sign-in/")

@@ -10,11 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 from labeling.leasing.services import open_tasks
 from labeling.management import content
 from labeling.refusals import Refusal
+from labeling.sampling.briefs import create_prompt_batch
 from labeling.sampling.choosing import Selection
 from labeling.sampling.models import Batch, Completion, CompletionMark
 from labeling.sampling.services import create_batch, fill_batch
 
-RANKING, WRITING, TALKING = "first-round", "first-answers", "first-dialogues"
+RANKING, WRITING, TALKING, PROMPTS = "first-round", "first-answers", "first-dialogues", "first-prompts"
 RANKED = Selection(sources=(content.SOURCE,), splits=("train",), count=12)
 # Prompts that no packaged answer belongs to are among these: drawn by another seed than the ranked ones.
 WRITTEN = Selection(sources=(content.SOURCE,), splits=("train",), count=4)
@@ -24,7 +25,8 @@ TALKED = Selection(sources=(content.SOURCE,), splits=("train",), count=2)
 class Command(BaseCommand):
     help = (
         "Make the demo's content: three accounts, the packaged prompts and answers, and batches: to rank, to write for "
-        "with suggestions and reviews, of dialogues. Needs the model server. Can be run again; prints who may sign in."
+        "with suggestions and reviews, of dialogues, of prompts to write. Needs the model server. Can be run again; "
+        "prints who may sign in."
     )
 
     def handle(self, **_: object) -> None:
@@ -69,7 +71,18 @@ class Command(BaseCommand):
                 priority=-2,
                 seed=3,
             )
-            for batch in (ranking, writing, talking):
+            prompts = Batch.objects.filter(name=PROMPTS).first() or create_prompt_batch(
+                name=PROMPTS,
+                plain=1,
+                few_shot=1,
+                pairs=2,
+                statements=["to plan the meals of a week, for two children and a grandmother"],
+                groups=["training", "researcher"],
+                priority=-3,
+                seed=4,
+                review=True,
+            )
+            for batch in (ranking, writing, talking, prompts):
                 if batch.state == Batch.State.SAMPLING:
                     fill_batch(batch=batch, beat=lambda **_: None, stored=partial(open_tasks, batch=batch))
                 open_tasks(batch=batch)

@@ -45,12 +45,14 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
     assert lease.task.kind == "ranking"
     assert len(lease.order_shown) == 4
 
-    # One to rank, one to write for with suggestions and reviews, one of dialogues.
+    # One to rank, one to write for with suggestions and reviews, one of dialogues, one of prompts, reviewed too.
     kinds = Batch.objects.order_by("id").values_list("kind", "review", "suggestions__name")
     assert [row for row in kinds if row[0] in ("dialogue", "review") or row[1]] == [
         ("demonstration", True, "first"),
         ("review", False, None),
         ("dialogue", False, None),
+        ("prompt", True, None),
+        ("review", False, None),
     ]
 
     dataset = create_dataset(kind="demonstrations", question={})
