@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,16 +53,24 @@ def _beyond(model: type[Model], order: tuple[str, ...], values: list[Any]) -> Q:
 
 
 def _write_cursor(row: Model, order: tuple[str, ...]) -> str:
-    values = [row._meta.get_field(term.lstrip("-")).value_to_string(row) for term in order]
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+    return write_cursor([row._meta.get_field(term.lstrip("-")).value_to_string(row) for term in order])
 
 
 def _read_cursor(model: type[Model], order: tuple[str, ...], cursor: str) -> list[Any]:
+    return read_cursor(cursor, [model._meta.get_field(term.lstrip("-")).to_python for term in order])
+
+
+def write_cursor(values: Sequence[str]) -> str:
+    """The key of a page's last row, as it stands in the address of the next page."""
+    return base64.urlsafe_b64encode(json.dumps(list(values)).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, readers: Sequence[Callable[[str], Any]]) -> list[Any]:
+    """The values that `write_cursor` was given, each through its reader. Refusal for what is no cursor of these."""
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(values, list) or not all(isinstance(value, str) and "\x00" not in value for value in values):
             raise ValueError(cursor)
-        fields = [model._meta.get_field(term.lstrip("-")) for term in order]
-        return [field.to_python(value) for field, value in zip(fields, values, strict=True)]
+        return [read(value) for read, value in zip(readers, values, strict=True)]
     except (ValueError, ValidationError, RecursionError):
         raise Refusal(_("`after` is not a place in this list; start again from its first page.")) from None
