@@ -58,7 +58,7 @@ class CancelJob(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, job_id) -> Response:
         """Ask the job to end; 409 when it has ended."""
-        return Response(job_body(services.cancel(job=services.get_job(job_id))))
+        return Response(job_body(services.cancel(job=services.get_job(job_id), actor=request.user)))
 
 
 class RetryJob(APIView):
@@ -67,4 +67,4 @@ class RetryJob(APIView):
     @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, job_id) -> Response:
         """Queue a failed or cancelled job again; 409 for any other."""
-        return Response(job_body(services.retry(job=services.get_job(job_id))))
+        return Response(job_body(services.retry(job=services.get_job(job_id), actor=request.user)))

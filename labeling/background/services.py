@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from labeling.audit.services import record
 from labeling.background.models import Job
 from labeling.refusals import Conflict, NotFound
 
@@ -120,17 +121,24 @@ def _end(job: Job, **changes: Any) -> None:
     Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, attempt=job.attempt).update(finished_at=Now(), **changes)
 
 
-def cancel(*, job: Job) -> Job:
-    """Ask for the job to end: at once when it is queued, at its next sign of life when it runs."""
+@transaction.atomic
+def cancel(*, job: Job, actor=None) -> Job:
+    """Ask for the job to end: at once when it is queued, at its next sign of life when it runs.
+
+    An `actor` asked for this job and not for what it is part of, such as a run, whose own line is in the audit trail.
+    """
     if not Job.objects.filter(pk=job.pk, state__in=Job.OPEN).update(cancel_requested=True):
         raise Conflict(_("This job has ended already; there is nothing left to cancel."))
     Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(state=Job.State.CANCELLED, finished_at=Now())
+    if actor is not None:
+        record(actor=actor, action="job.cancelled", subject=job, kind=job.kind)
     job.refresh_from_db()
     return job
 
 
-def retry(*, job: Job) -> Job:
-    """Queue a job again that failed or was cancelled, with all its attempts."""
+@transaction.atomic
+def retry(*, job: Job, actor=None) -> Job:
+    """Queue a job again that failed or was cancelled, with all its attempts. `actor` as in `cancel`."""
     ended = Job.objects.filter(pk=job.pk, state__in=[Job.State.FAILED, Job.State.CANCELLED])
     try:
         with transaction.atomic():
@@ -141,6 +149,8 @@ def retry(*, job: Job) -> Job:
         raise Conflict(_("The same work is queued or running already under another job.")) from None
     if not changed:
         raise Conflict(_("Only a job that failed or was cancelled can be started again."))
+    if actor is not None:
+        record(actor=actor, action="job.retried", subject=job, kind=job.kind)
     job.refresh_from_db()
     transaction.on_commit(lambda: send(job))
     return job

@@ -32,7 +32,7 @@ def job(request: HttpRequest, job_id) -> HttpResponse:
 @require_POST
 @only(*STAFF)
 def job_cancel(request: HttpRequest, job_id) -> HttpResponse:
-    services.cancel(job=services.get_job(job_id))
+    services.cancel(job=services.get_job(job_id), actor=request.user)
     messages.success(request, _("The job was asked to end."))
     return redirect("job", job_id)
 
@@ -40,6 +40,6 @@ def job_cancel(request: HttpRequest, job_id) -> HttpResponse:
 @require_POST
 @only(*STAFF)
 def job_retry(request: HttpRequest, job_id) -> HttpResponse:
-    services.retry(job=services.get_job(job_id))
+    services.retry(job=services.get_job(job_id), actor=request.user)
     messages.success(request, _("The job is queued again."))
     return redirect("job", job_id)

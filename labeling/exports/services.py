@@ -74,6 +74,7 @@ def request_dataset(*, kind: str, question: dict[str, Any] | None, created_by: U
             created_by=created_by,
         )
         dataset.save(update_fields=["job"])
+        record(actor=created_by, action="dataset.requested", subject=dataset, kind=kind, name=name)
     return dataset
 
 

@@ -72,7 +72,7 @@ def publish_version(*, form: Form, title: str, definition: Any, based_on: int, a
         )
     if form.title != title.strip():
         Form.objects.filter(pk=form.pk).update(title=title.strip())
-        record(actor=actor, action="form.renamed", subject=form, title=title.strip())
+        record(actor=actor, action="form.renamed", subject=form, before={"title": form.title}, title=title.strip())
     if read == newest.definition:
         return newest
     version = FormVersion.objects.create(form=form, number=newest.number + 1, definition=read, created_by=actor)

@@ -298,7 +298,7 @@ def start_import(*, upload: UploadedFile, source: str, created_by) -> Job:
             for block in upload.chunks():
                 kept.write(block)
         with transaction.atomic(durable=True):
-            return background.enqueue(
+            job = background.enqueue(
                 kind="import_prompts",
                 arguments={
                     "file": file.name,
@@ -307,6 +307,9 @@ def start_import(*, upload: UploadedFile, source: str, created_by) -> Job:
                 },
                 created_by=created_by,
             )
+            # What went in is another line, when the job is done.
+            audit.record(actor=created_by, action="prompts.import_asked", subject=job, name=job.arguments["name"])
+            return job
     except BaseException:
         file.unlink(missing_ok=True)
         raise

@@ -39,5 +39,6 @@ def set_categories(*, prompt_id: uuid.UUID, categories: Collection[str], actor: 
         seats = Seat.objects.filter(task__item__prompt=prompt)
         lock_seats(seats)
         seats.update(categories=now)
+        before = {"categories": before}
         record(actor=actor, action="prompt.categories_set", subject=prompt, before=before, categories=now)
     return prompt

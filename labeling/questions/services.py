@@ -58,6 +58,8 @@ def _say(question: Question, author: User, text: str) -> Question:
     question.state = Question.State.OPEN if by_labeler else Question.State.ANSWERED
     question.unseen = not by_labeler
     question.save(update_fields=["state", "unseen"])
+    if not by_labeler:
+        record(actor=author, action="question.answered", subject=question)
     return question
 
 

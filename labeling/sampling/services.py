@@ -107,6 +107,7 @@ def ask_for_check(*, endpoint: Endpoint, actor: User | None) -> Job:
     """Queue a look at the endpoint's server; the page shows what it found."""
     with transaction.atomic():
         Endpoint.objects.filter(pk=endpoint.pk).update(check_asked_at=Now())
+        record(actor=actor, action="endpoint.check_asked", subject=endpoint)
         return background.enqueue(
             kind="check_endpoint",
             arguments={"endpoint": endpoint.pk},
@@ -491,13 +492,15 @@ def check_name(name: str, *, what: str) -> None:
 
 def start_sampling(*, batch: Batch, actor: User | None) -> Job:
     """Queue the job that fills the batch and opens its tasks. One at a time for a batch."""
-    return background.enqueue(
-        kind="sample_batch",
-        arguments={"batch": batch.pk},
-        key=f"sample:{batch.pk}",
-        created_by=actor,
-        max_attempts=ATTEMPTS,
-    )
+    with transaction.atomic():
+        record(actor=actor, action="batch.sampling_started", subject=batch)
+        return background.enqueue(
+            kind="sample_batch",
+            arguments={"batch": batch.pk},
+            key=f"sample:{batch.pk}",
+            created_by=actor,
+            max_attempts=ATTEMPTS,
+        )
 
 
 def fill_batch(

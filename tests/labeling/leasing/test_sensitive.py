@@ -21,7 +21,7 @@ def test_what_staff_say_holds_for_tasks_that_wait(ada, bo, amy, page):
     address = f"/prompts/{prompt.pk}/categories/"
     assert client.post(address, {"categories": ["violence", "hate"]}).status_code == 302
     assert client.post(address, {"categories": ["violence", "hate"]}).status_code == 302
-    assert AuditEvent.objects.get().detail == {"before": [], "categories": ["hate", "violence"]}
+    assert AuditEvent.objects.get().detail == {"before": {"categories": []}, "categories": ["hate", "violence"]}
     assert client.get(f"/prompts/{prompt.pk}/").content.decode().count("checked") == 2
     assert grant_lease(labeler=ada) is None
     assert grant_lease(labeler=bo).task == task

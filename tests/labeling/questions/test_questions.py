@@ -98,7 +98,7 @@ def test_from_the_task_to_the_answer_by_pages(lease, ada, bo, amy, rita, page):
     assert "Which language?" in read and "Ada" not in read and "ada" not in read and str(lease.pk) not in read
     assert staff.post(f"/questions/{question.pk}/unshare/").status_code == 302
     assert "Which" not in page(bo).get("/questions/").content.decode()
-    actions = ["question.shared", "question.unshared"]
+    actions = ["question.answered", "question.shared", "question.unshared"]
     assert list(AuditEvent.objects.order_by("id").values_list("action", flat=True)) == actions
 
 
