@@ -69,6 +69,7 @@ KIND = Kind(
     context=context,
     task_template="demos/task.html",
     answer_template="demos/answer.html",
+    given_template="demos/_given.html",
 )
 DIALOGUE = replace(KIND, task_template="demos/dialogue.html")
 
@@ -113,6 +114,7 @@ PROMPT_KIND = Kind(
     context=prompt_context,
     task_template="demos/prompt.html",
     answer_template="demos/prompt_answer.html",
+    given_template="demos/_prompt_given.html",
     answer_context=prompt_answer_context,
 )
 

@@ -31,6 +31,9 @@ class Kind:
     context: Callable[[Lease], dict]
     task_template: str
     answer_template: str
+    # What an answer said, on its labeler's page and, with `for_team`, on the team's. Needs `answer`, `completions` and
+    # what `answer_context` gives.
+    given_template: str
     # Where the task is about what another labeler wrote: that, in the shape in which it was sent.
     written: Callable[[Lease], dict | None] = lambda lease: None
     # What the page of one answer needs besides.

@@ -133,4 +133,5 @@ KIND = Kind(
     answer_context=answer_context,
     task_template="rankings/task.html",
     answer_template="rankings/answer.html",
+    given_template="rankings/_given.html",
 )

@@ -45,4 +45,5 @@ KIND = Kind(
     written=written,
     task_template="reviews/task.html",
     answer_template="reviews/answer.html",
+    given_template="reviews/_given.html",
 )
