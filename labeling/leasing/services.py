@@ -174,9 +174,10 @@ def set_priority(*, batch: Batch, priority: int, actor: User | None) -> None:
 
 def _change_batch(batch: Batch, actor: User | None, action: str, **changes: object) -> None:
     """One row, however many seats: the queue reads these columns of the batch itself."""
-    Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    held = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    before = {name: getattr(held, name) for name in changes}
     Batch.objects.filter(pk=batch.pk).update(**changes)
-    record(actor=actor, action=action, subject=batch, **changes)
+    record(actor=actor, action=action, subject=batch, before=before, **changes)
     batch.refresh_from_db()
 
 
@@ -621,7 +622,11 @@ READ_OWN = Prepared(OWN.filter(pk=SOME_LEASE, labeler=SOME_LABELER), SOME_LEASE,
 def lock_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
     """`get_own`, locked to the commit."""
     locked = OWN.select_for_update(of=("self",), no_key=True)
-    return _checked(locked.filter(pk=_as_uuid(lease_id), labeler=labeler.pk).first())
+    lease = locked.filter(pk=_as_uuid(lease_id), labeler=labeler.pk).first()
+    if lease is not None and lease.state in LEFT:
+        # What was waited for may have given it back and changed the person, whose row is of before the wait.
+        lease.labeler.refresh_from_db()
+    return _checked(lease)
 
 
 def get_own(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
@@ -946,7 +951,8 @@ def _fields(lease: Lease, latest: Any, *, idempotency_key: str, digest: str, hea
         "lease": lease,
         "task": lease.task,
         "labeler": person,
-        "group": person.group,
+        # A correction is the same answer, whatever group its labeler is in by now.
+        "group": latest.group if latest else person.group,
         "origin": "simulated" if person.is_simulated else "workbench",
         "revision": latest.revision + 1 if latest else 1,
         "replaces": latest,

@@ -22,7 +22,7 @@ def begin_break(*, labeler: User) -> Break:
     person = _locked(labeler.pk)
     rest, begun = Break.objects.get_or_create(labeler=person, ended_at=None)
     if begun:
-        _give_back_all(person)
+        give_back_all(person)
     return rest
 
 
@@ -44,7 +44,7 @@ def pause_labeler(*, user_id: int, reason: str, actor: User) -> User:
         )
     person = _locked(user_id)
     User.objects.filter(pk=person.pk).update(paused_at=Now(), pause_reason=reason)
-    _give_back_all(person)
+    give_back_all(person)
     record(actor=actor, action="user.paused", subject=person, reason=reason)
     person.refresh_from_db()
     return person
@@ -67,6 +67,9 @@ def _locked(user_id: int) -> User:
     return User.objects.select_for_update(no_key=True).get(pk=user_id)
 
 
-def _give_back_all(person: User) -> None:
-    for lease in person.leases.select_for_update(no_key=True).filter(state__in=HELD):
+def give_back_all(person: User) -> list[Lease]:
+    """What a locked person holds is free for others, drafts kept; the leases that were given back."""
+    held = list(person.leases.select_for_update(no_key=True).filter(state__in=HELD))
+    for lease in held:
         leave(lease, Lease.State.RETURNED)
+    return held

@@ -222,6 +222,7 @@ def person_resume(request: HttpRequest, user_id: int) -> HttpResponse:
     return redirect("person", user_id)
 
 
+@require_POST
 @only(*STAFF)
 def repeat_batch(request: HttpRequest, batch_id: int) -> HttpResponse:
     batch = get_object_or_404(Batch, pk=batch_id)

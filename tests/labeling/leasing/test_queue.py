@@ -112,11 +112,11 @@ def test_seat_that_a_failed_grant_left_in_front_is_found_at_last(ada, bo):
 
 
 def test_another_group_opens_what_was_passed(ada):
-    batch = factories.make_batch(groups=["training", "held_out"])
+    batch = factories.make_batch(groups=["training", "researcher"])
     task, last = (factories.make_task(batch=batch) for _ in range(2))
-    Seat.objects.filter(task=task).update(groups=["held_out"])
+    Seat.objects.filter(task=task).update(groups=["researcher"])
     assert answer_next(ada) == last
-    type(ada).objects.filter(pk=ada.pk).update(group="held_out")
+    type(ada).objects.filter(pk=ada.pk).update(group="researcher")
     ada.refresh_from_db()
     assert answer_next(ada) == task
 
