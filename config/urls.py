@@ -28,6 +28,7 @@ FEATURES = (
     "exports",
     "pipeline",
     "campaigns",
+    "team",
     "overview",
 )
 

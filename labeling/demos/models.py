@@ -81,6 +81,9 @@ class Demonstration(models.Model):
         indexes = [
             models.Index(fields=["created_at", "id"]),
             models.Index(fields=["labeler", "created_at", "id"], name="demonstration_of_labeler"),
+            models.Index(
+                fields=["labeler", "-created_at"], condition=models.Q(revision__gt=1), name="demonstration_corrections"
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="demonstration_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
@@ -289,7 +292,14 @@ class WrittenPrompt(models.Model):
                 name="written_prompt_has_the_parts_of_its_form",
             ),
         ]
-        indexes = [models.Index(fields=["created_at", "id"])]
+        indexes = [
+            models.Index(fields=["created_at", "id"]),
+            models.Index(
+                fields=["labeler", "-created_at"],
+                condition=models.Q(revision__gt=1),
+                name="written_prompt_corrections",
+            ),
+        ]
         triggers = [
             pgtrigger.Protect(name="written_prompt_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -139,6 +139,11 @@ def stop_suggestion(*, lease_id: uuid.UUID | str, labeler: User, number: int) ->
     _end(Q(lease=lease, number=number), Suggestion.State.STOPPED)
 
 
+def stop_all(leases: Sequence[Lease]) -> int:
+    """How many suggestions are stopped, since their tasks were given back, in the caller's transaction."""
+    return _end(Q(lease__in=[lease.pk for lease in leases]), Suggestion.State.STOPPED)
+
+
 # The job writes
 
 
@@ -210,7 +215,7 @@ def _fail(which: Q, failure: str, error: str, **changes: Any) -> None:
     _end(which, Suggestion.State.FAILED, failure=failure, error=storable(error)[:ERROR_CHARACTERS], **changes)
 
 
-def _end(which: Q, state: str, **changes: Any) -> None:
-    """End it, unless it has ended."""
+def _end(which: Q, state: str, **changes: Any) -> int:
+    """End it, unless it has ended; how many that were."""
     unfinished = Suggestion.objects.filter(which, state__in=Suggestion.UNFINISHED)
-    unfinished.update(state=state, ended_at=Now(), **changes)
+    return unfinished.update(state=state, ended_at=Now(), **changes)

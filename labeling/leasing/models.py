@@ -152,6 +152,9 @@ class Lease(models.Model):
                 name="lease_answered_by_labeler",
             ),
             models.Index(
+                fields=["labeler", "ended_at"], condition=models.Q(state="skipped"), name="lease_skipped_by_labeler"
+            ),
+            models.Index(
                 fields=["labeler", "ended_at"], condition=models.Q(sent_back=True), name="lease_sent_back_of_labeler"
             ),
         ]

@@ -66,15 +66,6 @@ class JoinForm(forms.Form):
     )
 
 
-class PeopleFilter(forms.Form):
-    search = forms.CharField(max_length=80, required=False, label=_("Name starts with"))
-    role = forms.ChoiceField(choices=[("", _("any role")), *User.Role.choices], required=False, label=_("Role"))
-    group = forms.ChoiceField(choices=[("", _("any group")), *User.Group.choices], required=False, label=_("Group"))
-    active = forms.ChoiceField(
-        choices=[("", _("all")), ("yes", _("active")), ("no", _("deactivated"))], required=False, label=_("Account")
-    )
-
-
 class TokenForm(forms.Form):
     name = forms.CharField(max_length=80, label=_("What will use it"))
 

@@ -3,6 +3,7 @@
 import json
 import uuid
 
+import pgtrigger
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
@@ -47,6 +48,11 @@ class User(AbstractUser):
     # Set by an admin: no tasks until it is empty again.
     paused_at = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=300, blank=True, db_default="")
+    # Set by an admin who offboards them: when, and why. Their answers stay.
+    offboarded_at = models.DateTimeField(null=True, blank=True)
+    offboard_reason = models.CharField(max_length=300, blank=True, db_default="")
+    # How often all their sessions were ended. Part of what a session must prove, so counting on ends every one at once.
+    sessions_ended = models.PositiveIntegerField(default=0, db_default=0)
     # Answers a day at most; none where empty.
     daily_quota = models.PositiveSmallIntegerField(null=True, blank=True)
     # Command → key, where it is another than the usual one; "" for a command that shall have none.
@@ -77,6 +83,11 @@ class User(AbstractUser):
                 name="user_paused_says_why",
             ),
             models.CheckConstraint(
+                condition=models.Q(offboarded_at__isnull=True, offboard_reason="")
+                | models.Q(offboarded_at__isnull=False, is_active=False) & ~models.Q(offboard_reason=""),
+                name="user_offboarded_is_off_and_says_why",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(daily_quota__isnull=True) | models.Q(daily_quota__gte=1),
                 name="user_daily_quota_is_at_least_1",
             ),
@@ -84,6 +95,35 @@ class User(AbstractUser):
                 condition=models.Q(language__in=["", *dict(settings.LANGUAGES)]), name="user_language_is_known"
             ),
         ]
+        triggers = [
+            # What models learn from is told from what they are measured by through these two groups.
+            pgtrigger.Trigger(
+                name="user_group_keeps_apart",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("group"),
+                condition=pgtrigger.AnyChange("group"),
+                func="""
+                    IF OLD."group" = 'simulated' OR NEW."group" = 'simulated' THEN
+                        RAISE check_violation USING MESSAGE = 'who is simulated stays so, and nobody else becomes it',
+                            CONSTRAINT = 'user_group_keeps_apart';
+                    ELSIF OLD."group" = 'held_out' THEN
+                        RAISE check_violation USING MESSAGE = 'who is held out never gives answers to train on',
+                            CONSTRAINT = 'user_group_keeps_apart';
+                    ELSIF NEW."group" = 'held_out' AND EXISTS (
+                        SELECT FROM labeling_lease WHERE labeler_id = NEW.id AND state = 'submitted'
+                    ) THEN
+                        RAISE check_violation USING MESSAGE = 'models may have learned from their answers already',
+                            CONSTRAINT = 'user_group_keeps_apart';
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session has to match at each request: of the password, and of how often sessions were ended."""
+        of_password = super()._get_session_auth_hash(secret)
+        return f"{of_password}:{self.sessions_ended}" if self.sessions_ended else of_password
 
     @property
     def is_simulated(self) -> bool:

@@ -1,33 +1,17 @@
-"""Lists of people, invitations and tokens."""
+"""People, invitations, tokens, and the team's figures."""
 
 from __future__ import annotations
 
 import time
 
 from django.conf import settings
-from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, F, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from labeling.paging import Page, keyset_page
 from labeling.people.models import ApiToken, Invitation, TeamSettings, User
 from labeling.refusals import NotFound
-
-
-def people_page(
-    *, role: str = "", group: str = "", active: str = "", search: str = "", after: str | None = None
-) -> Page:
-    """People by user name; `search` looks for the start of the user name, in any letter case."""
-    rows = User.objects.all()
-    if role:
-        rows = rows.filter(role=role)
-    if group:
-        rows = rows.filter(group=group)
-    if active in ("yes", "no"):
-        rows = rows.filter(is_active=active == "yes")
-    if search:
-        rows = rows.filter(Q(username__istartswith=search) | Q(display_name__istartswith=search))
-    return keyset_page(rows, order=("username",), after=after)
 
 
 def get_person(user_id: int) -> User:

@@ -10,10 +10,8 @@ from datetime import timedelta
 from zoneinfo import available_timezones
 
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
-from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -50,6 +48,7 @@ FIGURES = {
     "correction_hours": (0, 8_760),
 }
 MOST_A_DAY = 10_000
+REASON_CHARACTERS = 300
 
 
 class InvitationGone(Refusal):
@@ -169,11 +168,11 @@ def set_daily_quota(*, user_id: int, quota: int | None, actor: User) -> User:
                 most_a_day=MOST_A_DAY, quota=quota
             )
         )
-    user = _locked_user(user_id)
+    user = lock_person(user_id)
     if user.daily_quota != quota:
-        user.daily_quota = quota
+        before, user.daily_quota = user.daily_quota, quota
         user.save(update_fields=["daily_quota"])
-        audit.record(actor=actor, action="user.quota_set", subject=user, quota=quota)
+        audit.record(actor=actor, action="user.quota_set", subject=user, before={"quota": before}, quota=quota)
     return user
 
 
@@ -227,78 +226,108 @@ def change_keys(*, user: User, keys: Mapping[str, str], letter_keys: bool) -> Us
     return user
 
 
-@transaction.atomic(durable=True)
-def change_role(*, user_id: int, role: str, group: str, actor: User) -> User:
-    """Another role or group from now on; answers given so far keep the group they were given in."""
-    check_role_and_group(role=role, group=group)
-    user = _locked_user(user_id)
-    if (user.group == User.Group.SIMULATED) != (group == User.Group.SIMULATED):
-        raise Refusal(_("A simulated labeler stays simulated, and a person never becomes one; make another account."))
-    before = {"role": user.role, "group": user.group}
-    if before == {"role": role, "group": group}:
-        return user
-    if user.role == User.Role.ADMIN and role != User.Role.ADMIN:
-        _keep_an_admin(user)
-    user.role, user.group = role, group
-    user.save(update_fields=["role", "group"])
-    audit.record(actor=actor, action="user.role_changed", subject=user, before=before, role=role, group=group)
-    return user
+def set_role(*, person: User, role: str, group: str, reason: str, actor: User) -> None:
+    """Another role or group for a person that `lock_person` gave; answers given so far keep the group they were given
+    in. Refusal for a change that a group never takes.
 
-
-@transaction.atomic(durable=True)
-def deactivate_user(*, user_id: int, actor: User) -> User:
-    """Nobody signs in as `user` any more: sessions end and API tokens are revoked. Answers stay.
-
-    Does not return a lease they hold: it runs out by itself, and its seat is free again then.
+    Knows nothing of answers: `team.services.change_role` does, and is what pages call.
     """
-    user = _locked_user(user_id)
-    if not user.is_active:
-        return user
-    if user.role == User.Role.ADMIN:
-        _keep_an_admin(user)
-    user.is_active = False
-    user.save(update_fields=["is_active"])
-    ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=Now())
-    _end_sessions(user)
-    audit.record(actor=actor, action="user.deactivated", subject=user)
-    return user
+    check_role_and_group(role=role, group=group)
+    reason = check_reason(reason)
+    if (person.group == User.Group.SIMULATED) != (group == User.Group.SIMULATED):
+        raise Refusal(_("A simulated labeler stays simulated, and a person never becomes one; make another account."))
+    if person.group == User.Group.HELD_OUT and group != User.Group.HELD_OUT:
+        raise Refusal(
+            _(
+                "A held-out labeler stays held out: what models are measured by must never have trained one. Make "
+                "another account for somebody else."
+            )
+        )
+    before = {"role": person.role, "group": person.group}
+    if person.role == User.Role.ADMIN and role != User.Role.ADMIN:
+        keep_an_admin(person)
+    person.role, person.group = role, group
+    person.save(update_fields=["role", "group"])
+    audit.record(
+        actor=actor, action="user.role_changed", subject=person, before=before, role=role, group=group, reason=reason
+    )
+
+
+def switch_off(*, person: User, reason: str, actor: User | None, returned: int, stopped: int) -> None:
+    """Nobody signs in as a person that `lock_person` gave, and nothing they opened stays open: sessions, API tokens,
+    and the links of invitations that they made. Answers stay.
+
+    `returned` tasks and `stopped` suggestions, which `team.services.offboard` saw to, go into the audit trail.
+    """
+    reason = check_reason(reason)
+    if person.role == User.Role.ADMIN:
+        keep_an_admin(person)
+    person.is_active, person.offboarded_at, person.offboard_reason = False, Now(), reason
+    person.sessions_ended += 1
+    person.save(update_fields=["is_active", "offboarded_at", "offboard_reason", "sessions_ended"])
+    tokens = ApiToken.objects.filter(user=person, revoked_at=None).update(revoked_at=Now())
+    links = Invitation.objects.filter(created_by=person, accepted_at=None, revoked_at=None, expires_at__gt=Now())
+    audit.record(
+        actor=actor,
+        action="user.offboarded",
+        subject=person,
+        reason=reason,
+        tokens_revoked=tokens,
+        invitations_revoked=links.update(revoked_at=Now()),
+        tasks_returned=returned,
+        suggestions_stopped=stopped,
+    )
+    person.refresh_from_db()
 
 
 @transaction.atomic(durable=True)
 def activate_user(*, user_id: int, actor: User) -> User:
-    """The account can sign in again, with its old password and none of its old tokens."""
-    user = _locked_user(user_id)
-    if not user.is_active:
-        user.is_active = True
-        user.save(update_fields=["is_active"])
-        audit.record(actor=actor, action="user.activated", subject=user)
-    return user
+    """The account can sign in again, with its old password and none of its old sessions and tokens."""
+    person = lock_person(user_id)
+    if not person.is_active:
+        before = person.offboard_reason
+        person.is_active, person.offboarded_at, person.offboard_reason = True, None, ""
+        # Once more: an account that was switched off in another way has sessions yet.
+        person.sessions_ended += 1
+        person.save(update_fields=["is_active", "offboarded_at", "offboard_reason", "sessions_ended"])
+        audit.record(actor=actor, action="user.activated", subject=person, was_off_because=before)
+    return person
 
 
-def _locked_user(user_id: int) -> User:
-    # Admins are locked first and in one order, so that two who demote each other cannot both pass.
-    list(User.objects.select_for_update().filter(role=User.Role.ADMIN).order_by("pk").values_list("pk"))
-    user = User.objects.select_for_update().filter(pk=user_id).first()
-    if user is None:
-        raise NotFound(_("There is no person with this number."))
-    return user
-
-
-def _keep_an_admin(user: User) -> None:
-    if user.is_active and not User.objects.filter(role=User.Role.ADMIN, is_active=True).exclude(pk=user.pk).exists():
-        raise Conflict(
-            _("{user} is the only active admin; make somebody else an admin first.").format(user=user.username)
+def check_reason(reason: str) -> str:
+    """`reason` as it is kept; Refusal where it says nothing or too much."""
+    reason = check_text(reason, where=_("the reason")).strip()
+    if not 1 <= len(reason) <= REASON_CHARACTERS:
+        raise Refusal(
+            _("Say why in 1 to {reason_characters} characters; the audit trail keeps it.").format(
+                reason_characters=REASON_CHARACTERS
+            )
         )
+    return reason
 
 
-def _end_sessions(user: User) -> None:
-    """Delete the person's sessions, or they would come alive again with the account."""
-    mine = [
-        session.pk
-        for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator(chunk_size=500)
-        if session.get_decoded().get(SESSION_KEY) == str(user.pk)
-    ]
-    Session.objects.filter(pk__in=mine).delete()
+def lock_person(user_id: int) -> User:
+    """The person, locked to the commit as every grant of a task locks them. NotFound where there is none.
+
+    Of all that a transaction locks this comes first. Admins are locked before, in one order, so that two who demote
+    each other cannot both pass.
+    """
+    # Without the key: an answer that is being stored refers to its labeler, and must not wait for this.
+    admins = User.objects.select_for_update(no_key=True).filter(role=User.Role.ADMIN)
+    list(admins.order_by("pk").values_list("pk"))
+    person = User.objects.select_for_update(no_key=True).filter(pk=user_id).first()
+    if person is None:
+        raise NotFound(_("There is no person with this number."))
+    return person
+
+
+def keep_an_admin(person: User) -> None:
+    """Conflict where `person` is the only admin who can sign in."""
+    others = User.objects.filter(role=User.Role.ADMIN, is_active=True).exclude(pk=person.pk)
+    if person.is_active and not others.exists():
+        raise Conflict(
+            _("{user} is the only active admin; make somebody else an admin first.").format(user=person.username)
+        )
 
 
 def create_invitation(*, role: str, group: str, days: int, created_by: User, note: str = "") -> tuple[Invitation, str]:
@@ -339,7 +368,7 @@ def revoke_invitation(*, invitation_id: int, actor: User) -> Invitation:
     if invitation is None:
         raise NotFound(_("There is no invitation with this number."))
     if invitation.accepted_at:
-        raise Conflict(_("This invitation was accepted already; deactivate the account instead."))
+        raise Conflict(_("This invitation was accepted already; offboard whom it brought instead."))
     if invitation.revoked_at is None:
         invitation.revoked_at = timezone.now()
         invitation.save(update_fields=["revoked_at"])

@@ -1,4 +1,4 @@
-"""Signing in, one's own account, and the admins' pages about people."""
+"""Signing in, one's own account, the team's settings, quotas and invitations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from labeling.audit import queries as audit
 from labeling.people import forms, queries, services
@@ -163,50 +163,6 @@ def token_revoke(request: HttpRequest, token_id) -> HttpResponse:
     services.revoke_token(token_id=token_id, user=request.user)
     messages.success(request, _("The token is revoked."))
     return redirect("account")
-
-
-@require_GET
-@only(*ADMINS)
-def people(request: HttpRequest) -> HttpResponse:
-    form = forms.PeopleFilter(request.GET)
-    if not form.is_valid():
-        raise Refusal(_("One of the filters is none of its choices; take it out of the address."))
-    page = queries.people_page(**form.cleaned_data, after=request.GET.get("after"))
-    return render(request, "people/people.html", {"page": page, "form": form})
-
-
-@require_http_methods(["GET", "POST"])
-@only(*ADMINS)
-def person(request: HttpRequest, user_id: int) -> HttpResponse:
-    someone = queries.get_person(user_id)
-    form = forms.RoleForm(posted(request), initial={"role": someone.role, "group": someone.group})
-    if request.method == "POST" and form.is_valid():
-        try:
-            services.change_role(user_id=user_id, actor=request.user, **form.cleaned_data)
-        except Refusal as refusal:
-            form.add_error(None, refusal.message)
-        else:
-            messages.success(request, _("Saved."))
-            return redirect("person", user_id)
-    context = {
-        "person": someone,
-        "form": form,
-        "quota_form": forms.QuotaForm(initial={"quota": someone.daily_quota}),
-        "events": audit.events_about(someone),
-    }
-    return render(request, "people/person.html", context, status=400 if form.errors else 200)
-
-
-@require_POST
-@only(*ADMINS)
-def person_activity(request: HttpRequest, user_id: int) -> HttpResponse:
-    if request.POST.get("active") == "yes":
-        services.activate_user(user_id=user_id, actor=request.user)
-        messages.success(request, _("The account can sign in again."))
-    else:
-        services.deactivate_user(user_id=user_id, actor=request.user)
-        messages.success(request, _("The account is deactivated: its sessions are ended and its tokens revoked."))
-    return redirect("person", user_id)
 
 
 @require_POST

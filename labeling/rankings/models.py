@@ -88,6 +88,9 @@ class Ranking(models.Model):
         indexes = [
             models.Index(fields=["created_at", "id"]),
             models.Index(fields=["labeler", "-created_at"]),
+            models.Index(
+                fields=["labeler", "-created_at"], condition=models.Q(revision__gt=1), name="ranking_corrections"
+            ),
         ]
         triggers = [
             pgtrigger.Protect(name="ranking_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),

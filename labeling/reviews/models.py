@@ -82,6 +82,11 @@ class Review(models.Model):
                 name="review_simulated_is_marked",
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["labeler", "-created_at"], condition=models.Q(revision__gt=1), name="review_corrections"
+            ),
+        ]
         triggers = [
             pgtrigger.Protect(name="review_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
             pgtrigger.Trigger(

@@ -27,10 +27,17 @@ def test_admin_invites_and_somebody_joins(sign_in, new_context, amy):
     page.reload()
     page.goto("/people/")
     page.get_by_role("link", name="dee").click()
-    page.get_by_role("button", name="Deactivate").click()
-    page.get_by_text("deactivated", exact=True).first.wait_for()
+    # By keyboard alone, with a reason and a tick.
+    page.get_by_label("Why they leave").focus()
+    page.keyboard.type("Moves away")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("offboarded", exact=True).first.wait_for()
     guest.goto("/account/")
     assert "/sign-in/" in guest.url
+    assert page.get_by_role("button", name="Activate").is_visible()
 
 
 def test_researcher_imports_watches_and_releases(sign_in, rita, tmp_path):

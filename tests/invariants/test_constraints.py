@@ -34,9 +34,12 @@ BREAKERS = {
     "prompt_state_is_known": update("prompt", "state = 'odd'"),
     "user_role_is_known": update("user", "role = 'odd'"),
     "user_group_is_known": update("user", "\"group\" = 'odd'"),
-    "user_simulated_is_labeler": update("user", "\"group\" = 'simulated'", "role = 'admin'"),
+    "user_simulated_is_labeler": lambda w: copy_of(
+        "labeling_user", "role = 'admin'", username="'new'", group="'simulated'"
+    ),
     "user_opted_out_of_known_categories": update("user", "opted_out = '{odd}'"),
     "user_paused_says_why": update("user", "paused_at = now()"),
+    "user_offboarded_is_off_and_says_why": update("user", "offboarded_at = now(), is_active = false"),
     "user_daily_quota_is_at_least_1": update("user", "daily_quota = 0"),
     "user_language_is_known": update("user", "language = 'xx'"),
     "break_one_open_per_labeler": lambda w: copy_of("labeling_break"),
@@ -275,6 +278,20 @@ def test_a_reviewed_prompt_is_admitted_by_its_own_review_alone(world, refused):
             f"VALUES ('{written.pk}', {named}, {prompt}, {reason}, '')"
         )
         assert "follows the review" in str(refused(insert))
+
+
+def test_groups_that_must_not_mix_are_kept_apart(world, refused, sim, rita):
+    for change, where in (
+        ("training", "held_out"),  # what models are measured by has trained one
+        ("researcher", "held_out"),
+        ("training", "simulated"),
+        ("simulated", "training"),
+    ):
+        error = refused(update("user", f"\"group\" = '{change}'", f"\"group\" = '{where}'"))
+        assert error.__cause__.diag.constraint_name == "user_group_keeps_apart", (change, where)
+    # Ada has answered, Rita has not.
+    refused(update("user", "\"group\" = 'held_out'", "username = 'ada'"))
+    assert type(rita).objects.filter(pk=rita.pk).update(group="held_out") == 1
 
 
 def test_a_decision_about_a_completion_stays(world, refused):

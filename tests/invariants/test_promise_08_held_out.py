@@ -1,9 +1,10 @@
-"""8. Held-out labelers' answers never enter a training export, also once their group has changed."""
+"""8. Held-out labelers' answers never enter a training export, were their group ever to change."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pgtrigger
 import pytest
 
 from labeling.demos.written import admit_written_prompt
@@ -26,7 +27,9 @@ def test_answers_and_edits_of_the_held_out_stay_out(ada, hal, moved):
     )
     factories.make_review(demonstration=ada_wrote, labeler=hal, verdict="edit", text="Held-out words too.")
     if moved:
-        type(hal).objects.filter(pk=hal.pk).update(group="training")
+        # The database forbids it; what was exported must not depend on that.
+        with pgtrigger.ignore("labeling.User:user_group_keeps_apart"):
+            type(hal).objects.filter(pk=hal.pk).update(group="training")
     text = ""
     admit_written_prompt(written=prompt)
     for kind in ("comparisons", "demonstrations", "prompts"):

@@ -29,7 +29,7 @@ LABELERS_TOO = (
     "api/v1/preview/",
     "api/v1/schema/",
 )
-ADMINS_ONLY = ("people/", "audit/", "settings/")
+ADMINS_ONLY = ("people/", "audit/", "settings/", "api/v1/people/")
 # Their own work: admins do not rank.
 NOT_ADMINS = ("work/", "answers/", "tour/", "api/v1/tasks/", "api/v1/tour/")
 # What its prefix does not tell.

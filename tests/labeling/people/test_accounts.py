@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import threading
-
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from labeling.audit.models import AuditEvent
 from labeling.people import services
@@ -48,71 +45,6 @@ def test_account_that_cannot_be_is_refused(db, changes, words):
 def test_taken_name_is_refused_in_any_letter_case(ada):
     with pytest.raises(Conflict, match="taken"):
         services.create_user(username="ADA", password=GOOD, role="labeler", group="training")
-
-
-def test_role_changes_with_a_line_in_the_trail(ada, amy):
-    services.change_role(user_id=ada.pk, role="researcher", group="researcher", actor=amy)
-    event = AuditEvent.objects.get(action="user.role_changed")
-    assert event.detail["before"] == {"role": "labeler", "group": "training"}
-    assert User.objects.get(pk=ada.pk).role == "researcher"
-
-
-def test_changing_nothing_leaves_no_line(ada, amy):
-    services.change_role(user_id=ada.pk, role="labeler", group="training", actor=amy)
-    assert actions() == []
-
-
-def test_simulated_stays_simulated(sim, ada, amy):
-    for person, group in ((sim, "training"), (ada, "simulated")):
-        with pytest.raises(Refusal, match="simulated"):
-            services.change_role(user_id=person.pk, role="labeler", group=group, actor=amy)
-
-
-def test_last_admin_stays(amy):
-    with pytest.raises(Conflict, match="only active admin"):
-        services.change_role(user_id=amy.pk, role="labeler", group="training", actor=amy)
-    with pytest.raises(Conflict, match="only active admin"):
-        services.deactivate_user(user_id=amy.pk, actor=amy)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_admins_who_demote_each_other_leave_one():
-    pair = [User.objects.create_user(name, role="admin", group="researcher") for name in ("one", "two")]
-    start = threading.Barrier(2)
-
-    def demote(victim: User, actor: User) -> None:
-        start.wait()
-        try:
-            services.deactivate_user(user_id=victim.pk, actor=actor)
-        except Conflict:
-            pass
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=demote, args=(pair[i], pair[1 - i])) for i in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert User.objects.filter(role="admin", is_active=True).count() == 1
-
-
-def test_deactivating_ends_sessions_and_tokens_for_good(page, ada, bo, amy):
-    token, _ = services.create_token(user=ada, name="script")
-    hers, his = page(ada), page(bo)
-    services.deactivate_user(user_id=ada.pk, actor=amy)
-    assert hers.get("/account/").status_code == 302
-    services.activate_user(user_id=ada.pk, actor=amy)
-    assert hers.get("/account/").status_code == 302, "the old session must not wake with the account"
-    assert his.get("/account/").status_code == 200
-    assert ApiToken.objects.get(pk=token.pk).revoked_at
-
-
-def test_unknown_person_is_not_found(amy, page):
-    with pytest.raises(NotFound):
-        services.deactivate_user(user_id=10**6, actor=amy)
-    for number in ("0", "999999", "9" * 40):
-        assert page(amy).get(f"/people/{number}/").status_code == 404
 
 
 def test_token_opens_the_api_until_it_is_revoked(api, rita):
@@ -159,29 +91,6 @@ def test_password_change_keeps_this_browser_and_ends_others(page, ada):
     assert here.get("/account/").status_code == 200
     assert there.get("/account/").status_code == 302
     assert actions() == ["user.password_set"]
-
-
-def test_people_page_filters_and_turns_pages(page, amy, ada):
-    User.objects.bulk_create(User(username=f"p{n:03}", role="labeler", group="training") for n in range(60))
-    client = page(amy)
-    first = client.get("/people/?role=labeler").context["page"]
-    assert len(first) == 50
-    second = client.get(f"/people/?role=labeler&after={first.next}").context["page"]
-    names = [person.username for person in [*first, *second]]
-    assert names == sorted(names) and len(set(names)) == 61
-    assert [p.username for p in client.get("/people/?search=AD").context["page"]] == ["ada"]
-    assert client.get("/people/?after=nonsense").status_code == 400
-    assert client.get("/people/?role=king").status_code == 400
-
-
-def test_person_page_changes_role_and_activity(page, amy, ada):
-    client = page(amy)
-    assert client.post(f"/people/{ada.pk}/", {"role": "labeler", "group": "held_out"}).status_code == 302
-    assert client.post(f"/people/{ada.pk}/", {"role": "labeler", "group": "researcher"}).status_code == 400
-    assert client.post(f"/people/{ada.pk}/activity/", {"active": "no"}).status_code == 302
-    ada.refresh_from_db()
-    assert (ada.group, ada.is_active) == ("held_out", False)
-    assert "user.deactivated" in client.get(f"/people/{ada.pk}/").content.decode()
 
 
 def test_commands_make_an_account_and_set_its_password(db, client, monkeypatch, capsys):

@@ -1,0 +1,263 @@
+"""Whatever admins and researchers change leaves a line that says who did what to what. A new address fails here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from rest_framework.test import APIClient
+
+from labeling.audit.models import AuditEvent
+from labeling.blindness import services as blindness
+from labeling.exports.models import Dataset
+from labeling.forms.queries import newest_version
+from labeling.models import Checkpoint, Job, Question
+from labeling.people import services as people
+from labeling.people.models import User
+from labeling.pipeline import services as pipeline
+from labeling.questions import services as questions
+from labeling.sampling.models import CompletionMark, MakerTerm
+from tests import factories
+from tests.labeling.forms.test_editing import EVERY_KIND, posted
+from tests.labeling.people.test_access import allowed, guarded, sample
+
+METHODS = ("POST", "PUT", "PATCH", "DELETE")
+# What is no act of an admin, and why it leaves no line. An address, or how some begin.
+NOT_ACTS = {
+    "work/": "work on tasks; answers, skips and drafts are kept themselves",
+    "api/v1/tasks/": "work on tasks",
+    "tour/": "practice",
+    "api/v1/tour/": "practice",
+    "guidelines/<int:number>/read/": "that somebody read them is a row of its own",
+    "api/v1/guidelines/<int:number>/read/": "that somebody read them is a row of its own",
+    "api/v1/preview/": "shows a text and stores nothing",
+    "account/opt-out/": "one's own choice, and nobody else's business",
+    "account/keys/": "one's own keys",
+    "account/": "one's own name to show",
+}
+GOOD = "correct horse battery"
+PASSWORDS = {"old_password": "a long password", "new_password1": GOOD, "new_password2": GOOD}
+BATCH = {
+    **{"kind": "ranking", "k": "4", "order": "random", "overlap": "2", "groups": ["training"], "priority": "0"},
+    **{"temperature": "1.0", "top_p": "1.0", "max_tokens": "64", "seed": "7"},
+}
+WRITTEN = {
+    **{"plain": 2, "few_shot": 0, "pairs": 3, "spread": "none", "overlap": 1, "seed": 4, "statements": ""},
+    **{"groups": ["training"], "priority": 0},
+}
+FIGURES = {
+    **{"lease_seconds": 600, "lease_grace_seconds": 30, "ahead_seconds": 60, "idle_seconds": 45},
+    **{"correction_hours": 48, "time_zone": "Europe/Berlin"},
+}
+CAMPAIGN = {
+    **{"splits": ["train"], "count": 5, "each": 1, "overlap": 1, "groups": ["training"], "temperature": 1},
+    **{"max_tokens": 32, "seed": 0},
+}
+
+
+def covers(exception: str, route: str) -> bool:
+    return route == exception or exception != "account/" and route.startswith(exception)
+
+
+def staff_acts() -> set[tuple[str, str]]:
+    """(method, route) of everything that takes more than a look, and that staff get to: the addresses of the access
+    tests."""
+    found = set()
+    for role in ("admin", "researcher"):
+        client = Client()
+        client.force_login(User.objects.create_user(f"some-{role}", password=None, role=role, group="researcher"))
+        for route in guarded():
+            if allowed(route, role) and not any(covers(exception, route) for exception in NOT_ACTS):
+                for method in METHODS:
+                    if client.generic(method, sample(route), "{}", "application/json").status_code != 405:
+                        found.add((method, route))
+    return found
+
+
+@pytest.fixture
+def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
+    """What there is to act on."""
+    prompt = factories.make_prompt("Why?")
+    for _ in range(3):
+        factories.make_prompt()
+    old, new = factories.make_endpoint("old"), factories.make_endpoint("new")
+    held = factories.make_prompt("Ring 555", state="held")
+    task = factories.make_task(batch=factories.make_batch(overlap=2), prompt=prompt)
+    ranking = factories.make_ranking(task=task, labeler=ada)
+    marked = {}
+    for name in ("One", "Two", "Three"):
+        completion = factories.make_task(texts=(name, "b", "c", "d", "e", "f")).item.completions.get(text=name)
+        CompletionMark.objects.create(completion=completion, term=name, start=0, end=3)
+        marked[name] = completion.pk
+    dataset = Dataset.objects.create(
+        kind="demonstrations", content_hash="f" * 64, name="d", folder="/d", completed_at=prompt.created_at
+    )
+    base = Checkpoint.objects.create(name="base", kind="policy", folder="/base", weights_sha256="0" * 64)
+    made = {"algorithm": "sft", "dataset": dataset, "base": base, "created_by": rita}
+    asked = questions.ask(lease_id=ranking.lease_id, labeler=ada, text="Why?")
+    link, _token = people.create_invitation(role="labeler", group="training", days=3, created_by=amy)
+    token, _ = people.create_token(user=amy, name="mine")
+    term, _ = blindness.add_term(text="Zogwort", actor=amy)
+    return SimpleNamespace(
+        **{"ada": ada, "bo": bo, "hal": hal, "amy": amy, "prompt": prompt, "held": held, "batch": task.batch},
+        **{"old": old, "new": new, "marked": marked, "dataset": dataset, "base": base, "question": asked},
+        **{"link": link, "token": token, "term": term},
+        jobs=[Job.objects.create(kind="export", key=f"k{n}", arguments={}) for n in range(2)],
+        run=pipeline.start_run(name="one", **made),
+        other_run=pipeline.start_run(name="two", **made),
+        failed=factories.make_batch(),
+    )
+
+
+def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
+    """(route, what stands in it, fields), in an order in which each finds what it needs."""
+    person = "people/<int:user_id>/"
+    batch, run = "batches/<int:batch_id>/", "runs/<uuid:run_id>/"
+    question, job = "questions/<uuid:question_id>/", "jobs/<uuid:job_id>/"
+    endpoint, term = "endpoints/<int:endpoint_id>/", "blindness/terms/<int:term_id>/switch/"
+    form = newest_version(None)
+    changed = {"title": "Rate and rank", "based_on": "1", "do": "publish", "completion-1-label": "Ignores the task"}
+    decision = {"outcome": "release", "reason": "no number"}
+    run_form = {"name": "by-form", "dataset": w.dataset.pk, "base": w.base.pk, "preset": "demo", "seed": 5}
+    both = {"baseline": w.old.pk, "candidate": w.new.pk}
+    leaving = {"offboard-reason": "Moves away.", "offboard-confirmed": "on"}
+    return [
+        ("account/tokens/", [], {"name": "script"}),
+        ("account/tokens/<uuid:token_id>/revoke/", [w.token.pk], {}),
+        ("settings/", [], FIGURES),
+        (person, [w.bo.pk], {"role": "researcher", "group": "researcher", "reason": "Hired."}),
+        (f"{person}pause/", [w.bo.pk], {"reason": "Let us talk."}),
+        (f"{person}resume/", [w.bo.pk], {}),
+        (f"{person}quota/", [w.bo.pk], {"quota": 20}),
+        (f"{person}offboard/", [w.bo.pk], leaving),
+        (f"{person}activate/", [w.bo.pk], {}),
+        ("people/invitations/", [], {"role": "labeler", "group": "held_out", "days": 3}),
+        ("people/invitations/<int:invitation_id>/revoke/", [w.link.pk], {}),
+        ("guidelines/new/", [], {"title": "How we work", "text": "Read first."}),
+        ("forms/new/", [], {**posted(EVERY_KIND).dict(), "name": "kindness", "title": "Kindness", "do": "publish"}),
+        ("forms/<slug:name>/change/", ["instructgpt"], {**posted(form.definition).dict(), **changed}),
+        ("forms/<slug:name>/archive/", ["pairs"], {"archived": "on"}),
+        ("prompts/import/", [], {"file": SimpleUploadedFile("p.jsonl", b'{"prompt": "Why?"}'), "source": "s"}),
+        ("prompts/<uuid:prompt_id>/decide/", [w.held.pk], decision),
+        ("prompts/<uuid:prompt_id>/categories/", [w.prompt.pk], {"categories": ["violence"]}),
+        ("endpoints/", [], {"name": "smol", "base_url": "http://127.0.0.1:9", "model": "m"}),
+        (f"{endpoint}check/", [w.old.pk], {}),
+        (f"{endpoint}switch/", [w.old.pk], {"active": "on"}),
+        ("batches/new/", [], {**BATCH, "name": "by page", "endpoints": [w.old.pk]}),
+        ("batches/new/written/", [], {**WRITTEN, "name": "written by page"}),
+        (f"{batch}sample/", [w.batch.pk], {}),
+        (f"{batch}repeat/", [w.batch.pk], {"name": "again", "count": ""}),
+        (f"{batch}priority/", [w.batch.pk], {"priority": 3}),
+        (f"{batch}close/", [w.batch.pk], {}),
+        (f"{batch}reopen/", [w.batch.pk], {}),
+        ("blindness/serve/", [], {"term": "One"}),
+        ("blindness/completions/<uuid:completion_id>/decide/", [w.marked["Two"]], {"outcome": "allowed"}),
+        ("blindness/terms/add/", [], {"text": "Qwortz"}),
+        (term, [w.term.pk], {"active": "on"}),
+        (f"{job}cancel/", [w.jobs[0].pk], {}),
+        (f"{job}retry/", [w.jobs[0].pk], {}),
+        (f"{question}reply/", [w.question.pk], {"text": "Because."}),
+        (f"{question}share/", [w.question.pk], {"question": "Why?", "answer": "Because."}),
+        (f"{question}unshare/", [w.question.pk], {}),
+        ("datasets/new/", [], {"kind": "comparisons", "purpose": "training", "name": "first"}),
+        ("runs/new/", [], run_form),
+        (f"{run}cancel/", [w.run.pk], {}),
+        (f"{run}restart/", [w.run.pk], {}),
+        ("models/<uuid:checkpoint_id>/publish/", [w.base.pk], {}),
+        ("campaigns/new/", [], {**CAMPAIGN, **both, "name": "campaign by page"}),
+        # Last: whoever is signed in stays so, with another password.
+        (
+            "account/password/",
+            [],
+            PASSWORDS,
+        ),
+    ]
+
+
+def api_acts(w: SimpleNamespace) -> list[tuple[str, list, dict]]:
+    endpoint, job = "api/v1/endpoints/<str:endpoint_id>/", "api/v1/jobs/<uuid:job_id>/"
+    run, model = "api/v1/runs/<str:reference>/", "api/v1/models/<str:reference>/"
+    form = {"name": "by_api", "title": "By API", "definition": EVERY_KIND}
+    more = {"title": "Renamed", "definition": EVERY_KIND, "based_on": 1}
+    start = {"algorithm": "sft", "dataset": str(w.dataset.pk), "base": "base", "name": "by-api"}
+    return [
+        ("POST api/v1/people/<int:user_id>/offboard/", [w.hal.pk], {"reason": "Moves away."}),
+        ("POST api/v1/people/<int:user_id>/activate/", [w.hal.pk], {}),
+        ("POST api/v1/prompts/", [], {"prompt": "Why not?"}),
+        ("POST api/v1/endpoints/", [], {"name": "api", "base_url": "http://127.0.0.1:9", "model": "m"}),
+        (f"PATCH {endpoint}", [w.new.pk], {"active": True}),
+        (f"POST {endpoint}check/", [w.new.pk], {}),
+        ("POST api/v1/batches/", [], {"name": "by api", "kind": "demonstration"}),
+        ("POST api/v1/batches/<str:batch_id>/sample/", [w.batch.pk], {}),
+        ("POST api/v1/runs/", [], start),
+        (f"POST {run}cancel/", [w.other_run.pk], {}),
+        (f"POST {run}restart/", [w.other_run.pk], {}),
+        (f"POST {model}publish/", [w.base.pk], {}),
+        ("POST api/v1/exports/", [], {"kind": "comparisons"}),
+        ("POST api/v1/campaigns/", [], {"name": "by-api", "baseline": "old", "candidate": "new", "each": 1}),
+        (f"POST {job}cancel/", [w.jobs[1].pk], {}),
+        (f"POST {job}retry/", [w.jobs[1].pk], {}),
+        ("POST api/v1/forms/", [], form),
+        ("POST api/v1/forms/<slug:name>/", ["by_api"], more),
+        ("POST api/v1/maker-terms/", [], {"text": "Wortzog"}),
+        ("PATCH api/v1/maker-terms/<str:term_id>/", [w.term.pk], {"active": False}),
+        ("POST api/v1/maker-marks/<str:completion_id>/", [w.marked["Three"]], {"outcome": "withheld"}),
+    ]
+
+
+def filled(route: str, values: list) -> str:
+    for value in values:
+        before, rest = route.split("<", 1)
+        route = f"{before}{value}{rest.split('>', 1)[1]}"
+    return f"/{route}"
+
+
+@pytest.mark.django_db
+def test_every_act_is_tried(w):
+    tried = {("POST", route) for route, _values, _fields in page_acts(w)}
+    tried |= {tuple(named.split(" ")) for named, _values, _body in api_acts(w)}
+    # Django's own view takes it for a POST, whose form it reads.
+    assert staff_acts() - {("PUT", "account/password/")} == tried
+
+
+@pytest.mark.django_db
+def test_every_act_leaves_a_line(w):
+    page, program = Client(), APIClient()
+    page.force_login(w.amy)
+    program.force_login(w.amy)
+
+    def leaves_a_line(act: Callable) -> str:
+        before = AuditEvent.objects.filter(actor=w.amy).count()
+        answer = act()
+        if answer.status_code >= 400 or answer.status_code == 200 and "form" in (answer.context or {}):
+            said = answer.content.decode()
+            why = re.findall('class="error"[^>]*>([^<]*)', said)
+            return f"{answer.status_code}: {why or said[:500]}"
+        return "" if AuditEvent.objects.filter(actor=w.amy).count() > before else "no line"
+
+    silent = {}
+    for named, values, body in api_acts(w):
+        method, route = named.split(" ")
+        call = getattr(program, method.lower())
+        silent[named] = leaves_a_line(lambda: call(filled(route, values), body, format="json"))  # noqa: B023
+    for route, values, fields in page_acts(w):
+        address = filled(route, values) + ("?algorithm=sft" if route == "runs/new/" else "")
+        silent[route] = leaves_a_line(lambda: page.post(address, fields))  # noqa: B023
+    assert {name: why for name, why in silent.items() if why} == {}
+
+
+@pytest.mark.django_db
+def test_secrets_and_texts_are_in_no_line(w):
+    page = Client()
+    page.force_login(w.amy)
+    made = page.post("/account/tokens/", {"name": "script"}).context["new_token"]
+    page.post("/account/password/", PASSWORDS)
+    page.post(f"/questions/{w.question.pk}/reply/", {"text": "A private word."})
+    page.post(f"/prompts/{w.held.pk}/decide/", {"outcome": "release", "reason": "no number"})
+    trail = str(list(AuditEvent.objects.values_list("detail", flat=True)))
+    assert not [secret for secret in (made, GOOD, "A private word.", "Ring 555") if secret in trail]
+    assert Question.objects.get().state == "answered" and MakerTerm.objects.filter(text="Zogwort").exists()
