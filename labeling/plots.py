@@ -16,7 +16,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -150,7 +150,7 @@ def line(
     if not drawn:
         return Plot(title, words, columns, rows, percent=percent)
     with _figure(title, words, 5.6, 2.9) as (figure, axes, out):
-        _shared(axes, x=x, y=y, limits=limits, percent=percent)
+        _shared(axes, x=x, y=y, percent=percent)
         handles, names = [], []
         for number, (name, points) in enumerate(drawn.items()):
             colour = LINES[number % SERIES]
@@ -175,7 +175,8 @@ def line(
             handles.append(axes.axhline(level, color=STRONG, linestyle=style, linewidth=1.1))
             names.append(label)
         if isinstance(next(iter(drawn.values()))[0][0], date):
-            _dates(axes)
+            _dates(axes, sorted({point[0] for points in drawn.values() for point in points}))
+        _limit(axes.set_ylim, limits)
         _legend(axes, handles, names, wanted=len(handles) > 1)
     return Plot(title, words, columns, rows, out.svg, percent)
 
@@ -207,7 +208,7 @@ def intervals(
     if not drawn:
         return Plot(title, words, columns, rows, percent=percent)
     with _figure(title, words, 5.6, 1.1 + 0.27 * len(drawn)) as (figure, axes, out):
-        _shared(axes, x=value, limits=(None, None), percent=False)
+        _shared(axes, x=value)
         places = list(range(len(drawn)))
         for place, (_name, middle, low, high) in zip(places, drawn, strict=True):
             if low is not None and high is not None:
@@ -215,10 +216,10 @@ def intervals(
             axes.plot([middle], [place], color=LINES[0], marker="o", markersize=5)
         _rows_of(axes, [entry[0] for entry in drawn])
         _numbers(axes.xaxis, percent)
-        axes.set_xlim(*limits)
         if reference:
             mark = axes.axvline(reference[1], color=STRONG, linestyle="--", linewidth=1.1)
             _legend(axes, [mark], [reference[0]], wanted=True)
+        _limit(axes.set_xlim, limits)
     return Plot(title, words, columns, rows, out.svg, percent)
 
 
@@ -244,17 +245,17 @@ def bars(
     if not drawn:
         return Plot(title, words, columns, rows, percent=percent)
     with _figure(title, words, 5.6, 1.1 + 0.27 * len(drawn)) as (figure, axes, out):
-        _shared(axes, x=value, percent=False)
+        _shared(axes, x=value)
         axes.barh(range(len(drawn)), [entry[1] for entry in drawn], height=0.65, color=LINES[0])
         _rows_of(axes, [entry[0] for entry in drawn])
         _numbers(axes.xaxis, percent)
         if any(entry[1] < 0 for entry in drawn):
             axes.axvline(0, color=EDGE, linewidth=1)
             limits = (None, limits[1])
-        axes.set_xlim(*limits)
         if reference:
             mark = axes.axvline(reference[1], color=STRONG, linestyle="--", linewidth=1.1)
             _legend(axes, [mark], [reference[0]], wanted=True)
+        _limit(axes.set_xlim, limits)
     return Plot(title, words, columns, rows, out.svg, percent)
 
 
@@ -282,7 +283,7 @@ def points(
     if not drawn:
         return Plot(title, words, columns, rows, percent=percent)
     with _figure(title, words, 5.6, 3.2) as (figure, axes, out):
-        _shared(axes, x=x, y=y, limits=limits, percent=percent)
+        _shared(axes, x=x, y=y, percent=percent)
         handles, names = [], list(drawn)
         for number, places in enumerate(drawn.values()):
             (marks,) = axes.plot(
@@ -298,6 +299,7 @@ def points(
         if reference:
             handles.append(axes.axhline(reference[1], color=STRONG, linestyle="--", linewidth=1.1))
             names.append(reference[0])
+        _limit(axes.set_ylim, limits)
         _legend(axes, handles, names, wanted=len(handles) > 1)
     return Plot(title, words, columns, rows, out.svg, percent)
 
@@ -348,7 +350,7 @@ def counted(
     columns = [_("From"), _("To"), _("Count")]
     rows = [[edges[number], edges[number + 1], count] for number, count in enumerate(counts)]
     with _figure(title, summary, 5.6, 2.7) as (figure, axes, out):
-        _shared(axes, x=x, y=_("Count"), limits=(0, None))
+        _shared(axes, x=x, y=_("Count"))
         axes.stairs(counts, edges, fill=True, color=LINES[0])
         if reference:
             mark = axes.axvline(reference[1], color=STRONG, linestyle="--", linewidth=1.1)
@@ -370,6 +372,8 @@ def _say_values(title: str, values: Sequence[tuple[str, float | None]], percent:
     (low_label, low), (high_label, high) = (pick(known, key=lambda entry: entry[1]) for pick in (min, max))
     if len(known) == 1:
         return _("{title}: {label} {value}.").format(title=title, label=low_label, value=say(low, percent=percent))
+    if low == high:
+        return _("{title}: {value} throughout.").format(title=title, value=say(low, percent=percent))
     return _("{title}: from {low} ({low_label}) to {high} ({high_label}).").format(
         title=title,
         low=say(low, percent=percent),
@@ -382,6 +386,8 @@ def _say_values(title: str, values: Sequence[tuple[str, float | None]], percent:
 def _say_lines(title: str, lines: Mapping[str, Sequence[tuple]], percent: bool) -> str:
     if not lines:
         return _("{title}: nothing measured yet.").format(title=title)
+    if len(lines) == 1 and len(points := next(iter(lines.values()))) == 1:
+        return _say_values(title, [(say(points[0][0]), points[0][1])], percent)
     said = [
         _("{name} from {start} ({first}) to {end} ({last})").format(
             name=name,
@@ -423,7 +429,7 @@ def _figure(title: str, summary: str, width: float, height: float) -> Iterator[t
     out.svg = _svg(buffer.getvalue(), title, summary)
 
 
-def _shared(axes: Any, *, x: str, y: str = "", limits: Limits = (None, None), percent: bool = False) -> None:
+def _shared(axes: Any, *, x: str, y: str = "", percent: bool = False) -> None:
     axes.set_xlabel(_clean(x), color=INK)
     axes.set_ylabel(_clean(y), color=INK)
     axes.tick_params(color=EDGE, labelcolor=INK)
@@ -435,7 +441,12 @@ def _shared(axes: Any, *, x: str, y: str = "", limits: Limits = (None, None), pe
         axes.spines[side].set_color(EDGE)
     _numbers(axes.xaxis, False)
     _numbers(axes.yaxis, percent)
-    axes.set_ylim(*limits)
+
+
+def _limit(set_limits: Any, limits: Limits) -> None:
+    """After all is drawn: an end that is not given is where the drawing ends."""
+    if limits != (None, None):
+        set_limits(*limits)
 
 
 def _numbers(axis: Any, percent: bool) -> None:
@@ -452,10 +463,15 @@ def _numbers(axis: Any, percent: bool) -> None:
     axis.set_major_formatter(FuncFormatter(write))
 
 
-def _dates(axes: Any) -> None:
+def _dates(axes: Any, days: list[date]) -> None:
     from matplotlib.dates import AutoDateLocator, DateFormatter
 
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=6))
+    if len(days) <= 5:
+        axes.set_xticks(days)
+        around = max((days[-1] - days[0]) / 10, timedelta(days=1))
+        axes.set_xlim(days[0] - around, days[-1] + around)
+    else:
+        axes.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=5))
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m-%d"))
 
 
@@ -523,7 +539,8 @@ def _svg(drawn: bytes, title: str, summary: str) -> str:
     root.attrib = {
         "viewBox": f"0 0 {width} {height}",
         "role": "img",
-        "aria-labelledby": f"{key}-title {key}-desc",
+        "aria-labelledby": f"{key}-title",
+        "aria-describedby": f"{key}-desc",
         "class": "plot-drawing",
     }
     for place, (tag, text) in enumerate((("title", title), ("desc", summary))):

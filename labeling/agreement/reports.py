@@ -70,9 +70,9 @@ def cuts(content: dict) -> Iterator[tuple[str, str, dict]]:
     yield "with_researchers", _("Labelers with researchers"), content["with_researchers"]
     yield "held_out_with_training", _("Held out with training"), content["held_out_with_training"]
     yield "self_consistency", _("With themselves, on repeats"), content["self_consistency"]
-    for use_case, cut in content["use_cases"].items():
+    for use_case, cut in sorted(content["use_cases"].items()):
         yield f"use_case:{use_case}", str(in_words(use_case)) if use_case else _("no use case"), cut
-    for week, cut in content["weeks"].items():
+    for week, cut in sorted(content["weeks"].items()):
         yield f"week:{week}", week, cut
 
 
@@ -115,7 +115,13 @@ def draw(content: dict) -> dict[str, Plot]:
     main = [(name, cut) for key, name, cut in cuts(content) if not key.startswith(("use_case:", "week:"))]
     use_cases = [(name, cut) for key, name, cut in cuts(content) if key.startswith("use_case:")]
     statistics = words()
-    shown = {"label": _("Whose"), "value": statistics["pairwise"], "reference": chance, "percent": True}
+    shown = {
+        "label": _("Whose"),
+        "value": statistics["pairwise"],
+        "reference": chance,
+        "percent": True,
+        "limits": (None, 1.005),
+    }
     found = {
         "cuts": plots.intervals(
             _("Who agrees with whom"),
@@ -135,13 +141,14 @@ def draw(content: dict) -> dict[str, Plot]:
             {
                 statistics["pairwise"]: [
                     (date.fromisoformat(week), *_entry("", cut["pairwise"])[1:])
-                    for week, cut in content["weeks"].items()
+                    for week, cut in sorted(content["weeks"].items())
                     if cut["pairwise"]["rate"] is not None
                 ]
             },
             x=_("Week from"),
             y=statistics["pairwise"],
             reference=chance,
+            limits=(None, 1.005),
             percent=True,
         ),
         "use-cases": plots.intervals(
@@ -153,6 +160,7 @@ def draw(content: dict) -> dict[str, Plot]:
     }
     if flags := content["flags"]["by_flag"]:
         labels = flag_labels()
+        flags = dict(sorted(flags.items(), key=lambda flag: labels.get(flag[0], flag[0])))
         found["flags"] = plots.intervals(
             _("κ of each flag"),
             [_entry(labels.get(name, name), figure) for name, figure in flags.items()],

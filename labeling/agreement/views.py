@@ -27,14 +27,18 @@ def agreement(request: HttpRequest) -> HttpResponse:
     question = asked(request)
     report = reports.agreement_report(**question)
     context = {**question, "report": report, "query": request.GET.urlencode()}
+    if programs_too := has_simulated():
+        other = request.GET.copy()
+        other["simulated"] = "" if question["simulated"] else "1"
+        context["other"] = other.urlencode()
     if not report.waiting:
         rows = [row_of(name, cut) for key, name, cut in reports.cuts(report.content) if is_in_table(key, cut)]
-        if not (question["simulated"] or question["group"]) and has_simulated():
+        if not (question["simulated"] or question["group"]) and programs_too:
             programs = reports.agreement_report(batch=question["batch"], group="simulated").content
             if programs and programs["rankings"]:
                 name = _("Within the group {group}").format(group=in_words("simulated"))
                 rows.append(row_of(name, programs) | {"programs": True})
-        context |= {"overall": report.content, "rows": rows, "words": reports.words().values()}
+        context |= {"overall": report.content, "rows": rows, "measures": reports.words().values()}
     name = "agreement/_agreement_live.html" if request.htmx else "agreement/agreement.html"
     return render(request, name, context)
 
@@ -46,7 +50,12 @@ def is_in_table(key: str, cut: dict) -> bool:
 
 def row_of(name: str, cut: dict) -> dict:
     figures = [
-        {"value": reports.value_of(figure), "ci95": figure["ci95"], "share": statistic in reports.SHARES}
+        {
+            "value": reports.value_of(figure),
+            "ci95": figure["ci95"],
+            "chance": figure["chance"],
+            "share": statistic in reports.SHARES,
+        }
         for statistic, figure in reports.figures_of(cut)
     ]
     return {"name": name, "tasks": cut["tasks"], "figures": figures}

@@ -13,7 +13,7 @@ class Report(models.Model):
     arguments = models.JSONField(default=dict)
     # None before it was made for the first time.
     content = models.JSONField(null=True)
-    # {language: {name: what `Plot.as_json` gives}}
+    # {language: [[name, what `Plot.as_json` gives]]}, in the order of the page
     plots = models.JSONField(default=dict)
     # When its making began: what was stored before that is in it.
     made_at = models.DateTimeField(null=True)

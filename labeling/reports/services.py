@@ -90,12 +90,12 @@ def ask(kind: str, arguments: dict[str, Any]) -> Shown:
         else:
             transaction.on_commit(send)
             return Shown(None, {}, report.made_at, report.error)
-    drawn = report.plots.get(translation.get_language() or "") or {}
+    drawn = report.plots.get(translation.get_language() or "") or []
     if not drawn and KINDS[kind].is_small(arguments):
         drawn = _draw(report.kind, report.content, [translation.get_language() or settings.LANGUAGE_CODE])
         Report.objects.filter(pk=report.pk).update(plots={**report.plots, **drawn})
         drawn = next(iter(drawn.values()))
-    plots = {name: Plot.from_json(kept) for name, kept in drawn.items()}
+    plots = {name: Plot.from_json(kept) for name, kept in drawn}
     return Shown(report.content, plots, report.made_at, report.error)
 
 
@@ -168,5 +168,5 @@ def _draw(kind: str, content: dict, languages: list[str]) -> dict:
     for language in languages:
         with translation.override(language):
             plots = KINDS[kind].draw(content)
-        drawn[language] = {name: plot.as_json() for name, plot in plots.items()}
+        drawn[language] = [[name, plot.as_json()] for name, plot in plots.items()]
     return drawn

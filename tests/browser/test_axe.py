@@ -15,7 +15,7 @@ from django.urls import URLPattern, get_resolver
 from playwright.sync_api import Page, expect
 
 from labeling.leasing.models import Lease
-from tests.factories import make_batch, make_endpoint, make_prompt, make_suggestion, make_task
+from tests.factories import make_batch, make_endpoint, make_prompt, make_ranking, make_suggestion, make_task
 from tests.invariants.conftest import world  # noqa: F401, a fixture
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -120,6 +120,27 @@ def test_what_is_open_to_all_has_no_fault(new_context):
     page = new_context().new_page()
     page.goto("/sign-in/")
     assert faults(page, "sign-in") == []
+
+
+def test_no_plot_has_a_fault(sign_in, ada, bo, rita, problems):
+    for number in range(4):
+        task = make_task(batch=make_batch(overlap=2), prompt=make_prompt(use_case="chat"), texts=("a", "b"))
+        for person in (ada, bo):
+            make_ranking(task=task, labeler=person, ranks=[1, 2] if number else [2, 1], ratings=[number + 1, 3])
+    page = sign_in(rita, at="/agreement/")
+    plots = page.get_by_role("img")
+    expect(plots.first).to_have_accessible_name("Who agrees with whom")
+    assert plots.count() > 3
+    drawn = plots.first.locator("path").last.evaluate("path => getComputedStyle(path).stroke")
+    for table in page.locator(".plot summary").all():
+        table.click()
+    expect(page.locator(".plot table").first).to_be_visible()
+    assert faults(page, "plots") == []
+    page.emulate_media(color_scheme="dark")
+    assert plots.first.locator("path").last.evaluate("path => getComputedStyle(path).stroke") != drawn
+    with page.expect_download() as file:
+        page.get_by_role("link", name="Download as CSV Who agrees with whom").click()
+    assert file.value.suggested_filename == "agreement-cuts.csv"
 
 
 def test_no_state_of_the_writing_page_has_a_fault(sign_in, ada):

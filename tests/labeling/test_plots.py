@@ -59,11 +59,23 @@ def test_drawing_has_a_name_and_no_colour_or_style_of_its_own():
     for plot in every_kind():
         root = ElementTree.fromstring(plot.svg)
         named = {node.get("id"): node for node in root.iter() if node.get("id")}
-        title, description = (named[key] for key in root.get("aria-labelledby").split())
+        title, description = (named[root.get(f"aria-{kind}")] for kind in ("labelledby", "describedby"))
         assert (title.tag, title.text, description.text) == ("title", plot.title, plot.summary)
         assert re.findall(r"#[0-9a-f]{3,6}\b(?![-\w])", re.sub(r'(href="|url\()#[\w-]+', "", plot.svg)) == []
         assert "var(--plot-1)" in plot.svg
         assert "<style" not in plot.svg
+
+
+def test_reference_is_drawn_where_it_lies():
+    """Also where no value is near it, on either side."""
+    for plot in (
+        plots.intervals("T", [("a", 0.9, 0.8, 1.0)], label="l", value="v", reference=("r", 0.1)),
+        plots.line("T", {"a": [(1, 30.0), (2, 40.0)]}, x="x", y="y", reference=("r", 5.0)),
+    ):
+        ticks = re.findall(r">([\d.]+)</text>", plot.svg)
+        low, high = (pick(map(float, ticks)) for pick in (min, max))
+        assert low <= plot.rows[0][-1] * 2
+        assert high >= plot.rows[0][1] * 0.8
 
 
 def test_no_two_plots_of_a_page_share_an_id():

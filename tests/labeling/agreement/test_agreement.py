@@ -92,6 +92,9 @@ def test_page_and_api_are_for_staff(page, api, ada, bo, rita, sim):
     assert "66.7 %" in shown
     assert "programs, not people" in shown
     assert page(rita).get(f"/agreement/?batch={batch.pk}").status_code == 200
+    with_programs = page(rita).get("/agreement/?simulated=1").content.decode()
+    assert "Simulated labelers are counted like people" in with_programs
+    assert "9 pairs" in with_programs
     assert page(ada).get("/agreement/").status_code == 403
     assert api(ada).get("/api/v1/agreement/").status_code == 403
     body = api(rita).get("/api/v1/agreement/").json()
