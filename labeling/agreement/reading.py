@@ -69,14 +69,19 @@ NUMBERS = """
 """
 # Those who had the same task. Repeats are no further opinion of the same people, and stand alone when asked for.
 BETWEEN = """
-    WITH answer AS MATERIALIZED (
-        SELECT each.* FROM (
-            SELECT every.*, count(*) OVER (PARTITION BY every.task_id) AS answers FROM ({answers}) every
-        ) each WHERE each.answers > 1
-    )
     SELECT answer.prompt_id, answer.item_id::int8, 0::int8, answer.side::int2, answer.labeler_id::int8, {numbers}
-    FROM answer JOIN labeling_judgment judgment ON judgment.ranking_id = answer.id
-    ORDER BY 1, 2, answer.side, answer.labeler_id, judgment.completion_id
+    FROM (
+        SELECT * FROM (
+            SELECT every.*, count(*) OVER (PARTITION BY every.prompt_id, every.item_id) AS answers
+            FROM ({answers}) every
+        ) counted WHERE answers > 1
+    ) answer
+    -- OFFSET 0: one look at the index for each answer, in the order of answers. Sorting all judgments takes longer, and
+    -- nothing could be sent before its end.
+    CROSS JOIN LATERAL (
+        SELECT completion_id, rank, rating, flags FROM labeling_judgment WHERE ranking_id = answer.id OFFSET 0
+    ) judgment
+    ORDER BY answer.prompt_id, answer.item_id, answer.side, answer.labeler_id
 """
 # One labeler's two answers to one prompt, the first as labeler 0 and the repeat as labeler 1. Completions were copied
 # for the repeat: their text says which is which.
