@@ -105,3 +105,10 @@ def test_simulated_population_is_judged_on_the_page(page, rita):
     places = {name: shown.index(f">Simulated {name}<") for name in ("38", "39", "07")}
     assert max(places["38"], places["39"]) < places["07"]
     assert shown.count("may be clicking through") == 2
+
+
+def test_persons_own_page_has_the_section(page, amy, computed, ada, rita):
+    shown = page(amy).get(f"/people/{ada.pk}/").content.decode()
+    assert "Biases and care" in shown
+    assert "Orders two completions as most colleagues did" in shown
+    assert "Orders two completions" not in page(amy).get(f"/people/{rita.pk}/").content.decode(), "who never ranked"
