@@ -47,6 +47,8 @@ def test_page_shows_what_somebody_did(page, amy, ada, worked):
         "Not my &lt;b&gt;language",
         "What is &lt;b&gt;meant",
         "1 correction",
+        "Answers by day",
+        "<svg",
     ):
         assert text in shown, text
     assert f"/given/{worked.pk}/" in shown and f"/given/{worked.pk}/?revision=2" in shown
