@@ -12,6 +12,7 @@ FEATURES = (
     "people",
     "guidelines",
     "forms",
+    "surveys",
     "intake",
     "governance",
     "sampling",

@@ -14,6 +14,8 @@ def make_built_in(**_: object) -> None:
     """What every installation has from its first migration on."""
     from labeling.forms.services import ensure_built_in
     from labeling.sampling import marks
+    from labeling.surveys import services as surveys
 
     ensure_built_in()
     marks.ensure_built_in()
+    surveys.ensure_built_in()

@@ -17,6 +17,7 @@ from labeling.background.models import Job
 from labeling.leasing import services as leasing
 from labeling.refusals import Refusal
 from labeling.reports import services as reports
+from labeling.surveys import services as surveys
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +97,11 @@ def run_job(job_id: str) -> None:
 @shared_task(name="kwise.sweep")
 def sweep() -> None:
     close_old_connections()
-    counts = {**background.sweep(), "leases_expired": leasing.expire_leases()}
+    counts = {
+        **background.sweep(),
+        "leases_expired": leasing.expire_leases(),
+        "surveys_closed": surveys.close_due(),
+    }
     if any(counts.values()):
         log.info("sweep", **counts)
 

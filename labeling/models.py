@@ -19,6 +19,7 @@ from labeling.rankings.models import Judgment, Ranking
 from labeling.reports.models import Report
 from labeling.reviews.models import Review
 from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, MakerTerm, Provenance
+from labeling.surveys.models import SurveyOptOut, SurveyPart, SurveyQuestionnaire, SurveyRound, SurveyTally
 
 __all__ = [
     "Admission",
@@ -67,6 +68,11 @@ __all__ = [
     "Source",
     "SourceUser",
     "Suggestion",
+    "SurveyOptOut",
+    "SurveyPart",
+    "SurveyQuestionnaire",
+    "SurveyRound",
+    "SurveyTally",
     "Task",
     "TeamSettings",
     "User",

@@ -16,6 +16,7 @@ from labeling.leasing.services import seat_groups
 from labeling.rankings.models import Judgment, Ranking
 from labeling.reviews.models import Review
 from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
+from labeling.surveys.models import SurveyQuestionnaire, SurveyRound, SurveyTally
 from training.formats import canonical_json
 
 _number = itertools.count(1)
@@ -215,3 +216,19 @@ def make_review(
         verdict=verdict,
         **extra,
     )
+
+
+def make_survey_round(*, questionnaire: str = "satisfaction", **extra) -> SurveyRound:
+    """An open round of a built-in questionnaire; a closed one where it comes with its `report`."""
+    asked = SurveyQuestionnaire.objects.get(name=questionnaire)
+    extra = {"title": "How is it?", "groups": ["training"], "minimum": 3, **extra}
+    if "report" in extra:
+        extra["closed_at"] = timezone.now()
+    made = SurveyRound.objects.create(questionnaire=asked, closes_at=timezone.now() + timedelta(days=1), **extra)
+    if "report" not in extra:
+        zero = {
+            question["name"]: {value: 0 for value, _label in question["options"]}
+            for question in asked.definition["questions"]
+        }
+        SurveyTally.objects.create(round=made, counts=zero)
+    return made

@@ -141,6 +141,11 @@ class TeamSettingsForm(forms.Form):
         "idle_seconds", _("Seconds until idle"), _("Without a key or a move, time no longer counts as work.")
     )
     correction_hours = figure("correction_hours", _("Hours for corrections"), _("0 takes none."))
+    survey_minimum = figure(
+        "survey_minimum",
+        _("Least number in a survey"),
+        _("Fewer people than this are shown as no number, in rounds that are opened from now on."),
+    )
     time_zone = forms.CharField(
         max_length=60,
         label=_("Time zone"),

@@ -208,6 +208,8 @@ class TeamSettings(models.Model):
     idle_seconds = models.PositiveIntegerField(default=60, db_default=60)
     # How long after an answer its labeler may correct it.
     correction_hours = models.PositiveIntegerField(default=24, db_default=24)
+    # Of a survey, fewer people than this are shown as no number; holds for rounds opened from now on.
+    survey_minimum = models.PositiveSmallIntegerField(default=5, db_default=5)
     # Where a day begins: for quotas and for "today".
     time_zone = models.CharField(max_length=60, default="UTC", db_default="UTC")
 
@@ -217,5 +219,9 @@ class TeamSettings(models.Model):
             models.CheckConstraint(
                 condition=models.Q(lease_seconds__gte=60, lease_seconds__lte=86_400),
                 name="team_settings_lease_is_a_minute_to_a_day",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(survey_minimum__gte=3, survey_minimum__lte=100),
+                name="team_settings_survey_minimum_is_3_to_100",
             ),
         ]

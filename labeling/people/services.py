@@ -46,6 +46,7 @@ FIGURES = {
     "ahead_seconds": (10, 3_600),
     "idle_seconds": (10, 900),
     "correction_hours": (0, 8_760),
+    "survey_minimum": (3, 100),
 }
 MOST_A_DAY = 10_000
 REASON_CHARACTERS = 300

@@ -39,6 +39,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Question,
         Report,
         Run,
+        SurveyPart,
         TeamSettings,
     )
 
@@ -127,6 +128,10 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     QualityStanding.objects.create(
         simulated=False, labeler=ada, attention=20, marked=1, score=0, skill=0, speed=0, straight=0, spam=True
     )
+    SurveyPart.objects.create(round=factories.make_survey_round(), person=ada, state="declined")
+    rows = [{"options": ["agree"], "count": 12}, {"options": ["neither", "unsaid"], "count": None}]
+    tables = [{"name": "clear", "rows": rows}]
+    factories.make_survey_round(report={"asked": 14, "answered": 12, "withheld": "", "tables": tables})
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task,
@@ -174,6 +179,8 @@ def copy_of(table: str, where: str = "true", **changes: str) -> str:
 
 UUID_KEYS = {
     "job",
+    "surveyround",
+    "surveypart",
     "question",
     "import",
     "prompt",

@@ -13,6 +13,7 @@ JOB, LEASE, RANKING = "labeling_job", "labeling_lease", "labeling_ranking"
 DEMONSTRATION, JUDGMENT, REVIEW = "labeling_demonstration", "labeling_judgment", "labeling_review"
 SUGGESTION, ENDED = "labeling_suggestion", "state = 'done'"
 WRITTEN = "labeling_writtenprompt"
+SURVEY = "labeling_surveyround"
 SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
 SECOND = {"revision": "2", "idempotency_key": "'second'"}
 NEW = {"idempotency_key": "'new'"}
@@ -46,6 +47,17 @@ BREAKERS = {
     "break_ends_after_it_began": update("break", "ended_at = began_at - interval '1 second'"),
     "team_settings_are_one_row": lambda w: copy_of("labeling_teamsettings", id="2"),
     "team_settings_lease_is_a_minute_to_a_day": update("teamsettings", "lease_seconds = 59"),
+    "team_settings_survey_minimum_is_3_to_100": update("teamsettings", "survey_minimum = 2"),
+    "survey_questionnaire_version_once": lambda w: copy_of("labeling_surveyquestionnaire"),
+    "survey_questionnaire_version_from_1": lambda w: copy_of("labeling_surveyquestionnaire", version="0"),
+    "survey_round_has_a_title": lambda w: copy_of(SURVEY, title="''"),
+    "survey_round_asks_groups_of_people": lambda w: copy_of(SURVEY, groups="'{simulated}'"),
+    "survey_round_minimum_is_3_to_100": lambda w: copy_of(SURVEY, minimum="2"),
+    "survey_round_closes_after_it_opened": lambda w: copy_of(SURVEY, closes_at="created_at"),
+    "survey_round_has_its_report_once_closed": lambda w: copy_of(SURVEY, "closed_at IS NULL", closed_at="now()"),
+    "survey_report_has_no_small_cell": lambda w: copy_of(SURVEY, "closed_at IS NOT NULL", minimum="13"),
+    "survey_one_answer_per_person_and_round": lambda w: copy_of("labeling_surveypart"),
+    "survey_part_state_is_known": lambda w: copy_of("labeling_surveypart", state="'odd'"),
     "guideline_number_is_at_least_1": lambda w: copy_of("labeling_guideline", number="0"),
     "guideline_says_something": lambda w: copy_of("labeling_guideline", number="2", text="''"),
     "guideline_read_once_per_labeler": lambda w: copy_of("labeling_guidelineread"),

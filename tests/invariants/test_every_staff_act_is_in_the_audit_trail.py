@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from labeling.audit.models import AuditEvent
@@ -30,6 +32,7 @@ METHODS = ("POST", "PUT", "PATCH", "DELETE")
 NOT_ACTS = {
     "work/": "work on tasks; answers, skips and drafts are kept themselves",
     "api/v1/tasks/": "work on tasks",
+    "surveys/": "answers of one's own, which are anonymous",
     "tour/": "practice",
     "api/v1/tour/": "practice",
     "guidelines/<int:number>/read/": "that somebody read them is a row of its own",
@@ -51,8 +54,9 @@ WRITTEN = {
 }
 FIGURES = {
     **{"lease_seconds": 600, "lease_grace_seconds": 30, "ahead_seconds": 60, "idle_seconds": 45},
-    **{"correction_hours": 48, "time_zone": "Europe/Berlin"},
+    **{"correction_hours": 48, "survey_minimum": 7, "time_zone": "Europe/Berlin"},
 }
+SURVEY = {"title": "May", "groups": ["training"], "closes_on": (timezone.now() + timedelta(days=2)).date().isoformat()}
 CAMPAIGN = {
     **{"splits": ["train"], "count": 5, "each": 1, "overlap": 1, "groups": ["training"], "temperature": 1},
     **{"max_tokens": 32, "seed": 0},
@@ -84,6 +88,8 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
     prompt = factories.make_prompt("Why?")
     for _ in range(3):
         factories.make_prompt()
+    for number in range(9):
+        User.objects.create(username=f"asked-{number}", group="training")
     old, new = factories.make_endpoint("old"), factories.make_endpoint("new")
     held = factories.make_prompt("Ring 555", state="held")
     task = factories.make_task(batch=factories.make_batch(overlap=2), prompt=prompt)
@@ -110,6 +116,7 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
         run=pipeline.start_run(name="one", **made),
         other_run=pipeline.start_run(name="two", **made),
         failed=factories.make_batch(),
+        surveys=[factories.make_survey_round(groups=["researcher"]).pk for _ in range(2)],
     )
 
 
@@ -163,6 +170,8 @@ def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
         (f"{question}reply/", [w.question.pk], {"text": "Because."}),
         (f"{question}share/", [w.question.pk], {"question": "Why?", "answer": "Because."}),
         (f"{question}unshare/", [w.question.pk], {}),
+        ("survey-rounds/new/", [], {**SURVEY, "questionnaire": "demographics"}),
+        ("survey-rounds/<uuid:round_id>/close/", [w.surveys[0]], {}),
         ("datasets/new/", [], {"kind": "comparisons", "purpose": "training", "name": "first"}),
         ("runs/new/", [], run_form),
         (f"{run}cancel/", [w.run.pk], {}),
@@ -203,6 +212,8 @@ def api_acts(w: SimpleNamespace) -> list[tuple[str, list, dict]]:
         (f"POST {job}retry/", [w.jobs[1].pk], {}),
         ("POST api/v1/forms/", [], form),
         ("POST api/v1/forms/<slug:name>/", ["by_api"], more),
+        ("POST api/v1/survey-rounds/", [], {**SURVEY, "questionnaire": "satisfaction"}),
+        ("POST api/v1/survey-rounds/<uuid:round_id>/close/", [w.surveys[1]], {}),
         ("POST api/v1/maker-terms/", [], {"text": "Wortzog"}),
         ("PATCH api/v1/maker-terms/<str:term_id>/", [w.term.pk], {"active": False}),
         ("POST api/v1/maker-marks/<str:completion_id>/", [w.marked["Three"]], {"outcome": "withheld"}),

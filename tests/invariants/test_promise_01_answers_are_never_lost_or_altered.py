@@ -27,6 +27,7 @@ APPEND_ONLY = [
     "formversion",
     "demonstrationsuggestion",
     "practiceanswer",
+    "surveyquestionnaire",
 ]
 
 

@@ -23,6 +23,7 @@ LABELERS_TOO = (
     "guidelines/",
     "questions/",
     "tour/",
+    "surveys/",
     "api/v1/tasks/",
     "api/v1/tour/",
     "api/v1/guidelines/",
@@ -31,12 +32,15 @@ LABELERS_TOO = (
 )
 ADMINS_ONLY = ("people/", "audit/", "settings/", "api/v1/people/")
 # Their own work: admins do not rank.
-NOT_ADMINS = ("work/", "answers/", "tour/", "api/v1/tasks/", "api/v1/tour/")
+NOT_ADMINS = ("work/", "answers/", "tour/", "surveys/", "api/v1/tasks/", "api/v1/tour/")
 # What its prefix does not tell.
 EXCEPTIONS = {
     "guidelines/versions/": ("researcher", "admin"),
     "guidelines/new/": ("admin",),
     "forms/new/": ("admin",),
+    "survey-rounds/new/": ("admin",),
+    "survey-rounds/<uuid:round_id>/close/": ("admin",),
+    "api/v1/survey-rounds/<uuid:round_id>/close/": ("admin",),
     "blindness/serve/": ("admin",),
     "blindness/terms/add/": ("admin",),
     "blindness/terms/<int:term_id>/switch/": ("admin",),

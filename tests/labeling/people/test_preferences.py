@@ -21,6 +21,7 @@ FIGURES = {
     "ahead_seconds": 60,
     "idle_seconds": 45,
     "correction_hours": 48,
+    "survey_minimum": 7,
     "time_zone": "Europe/Berlin",
 }
 
