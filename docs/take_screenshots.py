@@ -21,7 +21,7 @@ HOME = Path(os.environ.get("KWISE_HOME", ROOT / ".kwise"))
 TRIES = 60  # seconds until a new batch has its tasks
 SIZE = {"width": 1280, "height": 720}  # pixels, a small laptop
 
-LABELER = {"work": "/work/", "tour": "/tour/", "answers": "/answers/", "account": "/account/"}
+LABELER = {"work": "/work/", "tour": "/tour/", "surveys": "/surveys/", "answers": "/answers/", "account": "/account/"}
 STAFF = {
     "overview": "/",
     "prompts": "/prompts/",
@@ -41,9 +41,15 @@ STAFF = {
     "campaign-new": "/campaigns/new/",
     "agreement": "/agreement/",
     "quality": "/quality/?simulated=1",
+    "survey-rounds": "/survey-rounds/",
     "jobs": "/jobs/",
 }
-ADMIN = {"people": "/people/", "invitations": "/people/invitations/", "audit": "/audit/"}
+ADMIN = {
+    "people": "/people/",
+    "invitations": "/people/invitations/",
+    "survey-round-new": "/survey-rounds/new/",
+    "audit": "/audit/",
+}
 # The first row's own page of a list: page → (list, how its link begins).
 FIRST = {
     "prompt": ("/prompts/", "/prompts/"),
