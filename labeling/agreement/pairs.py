@@ -201,7 +201,8 @@ def compare(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _ratings(first: np.ndarray, second: np.ndarray, layout: Layout) -> Iterator[tuple]:
     row, place = np.nonzero((first > 0) & (second > 0))
-    column = layout.ratings + (first[row, place] - 1) * RATINGS + second[row, place] - 1
+    a, b = (each[row, place].astype(np.int64) - 1 for each in (first, second))
+    column = layout.ratings + a * RATINGS + b
     ones = np.ones(len(row), np.float32)
     yield row, column, ones, ones
 
@@ -226,7 +227,7 @@ def _coincidences(
     of_group = np.stack([(known & (groups == group)[..., None]).sum(1) for group in range(GROUPS)])  # (4, n, K)
     first, second = (values[:, side].reshape(-1, completions) for side in (one, two))
     row, place = np.nonzero((first > 0) & (second > 0))
-    a, b = first[row, place] - 1, second[row, place] - 1
+    a, b = (each[row, place].astype(np.int64) - 1 for each in (first, second))
     low, high = np.minimum(a, b), np.maximum(a, b)
     task = row // len(one)
     weight = 1 / (of_all[task, place] - 1)

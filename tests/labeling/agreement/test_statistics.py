@@ -273,6 +273,21 @@ def test_figures_are_those_of_the_slow_way(seed):
         assert found[name]["value"] == pytest.approx(by_package, rel=1e-5)
 
 
+def test_twenty_six_completions_and_a_hundred_labelers():
+    """The most that there can be, in the small numbers in which the stream brings them."""
+    layout = Layout(ranks=26)
+    ranks = np.random.default_rng(0).permuted(np.tile(np.arange(1, 27, dtype=np.int8), (2, 100, 1)), axis=2)
+    sums = Sums(1, layout.width)
+    for table in tables_of(judged(ranks), layout):
+        sums.add(table, np.zeros(len(table.task), int))
+    found = figures(sums, 0, layout, alike=True)
+    assert found["pairwise"]["pairs"] == 2 * (100 * 99 // 2) * (26 * 25 // 2)
+    units = np.moveaxis(ranks, 1, 2).reshape(-1, 100)
+    counts = np.stack([(units == value).sum(1) for value in range(1, 27)], axis=1)
+    by_package = krippendorff.alpha(value_counts=counts, level_of_measurement="ordinal")
+    assert found["alpha_ranks"]["value"] == pytest.approx(by_package, abs=1e-6)
+
+
 def test_many_alphas_at_once_are_the_packages():
     rng = np.random.default_rng(1)
     matrices = rng.integers(0, 20, (50, 6, 6)).astype(float)
