@@ -30,7 +30,7 @@ GROUPS = 4
 # Which set of labelers a pair belongs to: one group, or two of them across.
 WITH_RESEARCHERS, HELD_OUT_WITH_TRAINING, NO_SET = 4, 5, 6
 SETS = 6
-MOST_AT_ONCE = 60_000  # pairs of labelers that arrays are made for
+MOST_AT_ONCE = 300_000  # completions of pairs of labelers that arrays are made for
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class Table:
 
 def tables_of(judged: Judged, layout: Layout) -> Iterator[Table]:
     """The pairs of all labelers of each task, in parts that keep memory bounded."""
-    tasks, labelers, _completions = judged.ranks.shape
-    step = max(1, MOST_AT_ONCE // max(1, labelers * (labelers - 1) // 2))
+    tasks, labelers, completions = judged.ranks.shape
+    step = max(1, MOST_AT_ONCE // (completions * labelers * (labelers - 1) // 2))
     for start in range(0, tasks, step):
         yield _table(judged.part(start, start + step), layout)
 

@@ -52,7 +52,7 @@ class Sums:
             entries = np.flatnonzero(place[table.row] >= 0) if len(used) < len(slot) else slice(None)
             row, column, values = table.row[entries], table.column[entries], values[entries]
             np.add.at(flat, place[row] + column, values)
-            np.add.at(total, slot[row] * self.width + column, values)
+            total += np.bincount(slot[row] * self.width + column, values, len(total))
 
     def add_both(self, table: Table, first: np.ndarray, second: np.ndarray) -> None:
         """Add each pair to the slot of either of its labelers, as the scalars of a pair whose labelers are alike."""
