@@ -102,7 +102,6 @@ def test_as_things_stood_at_a_time(written, bo):
 @pytest.mark.parametrize(("verdict", "text"), [("accept", ""), ("edit", "Held-out words.")])
 def test_a_held_out_reviewer_lets_nothing_into_training(written, hal, verdict, text):
     make_review(demonstration=written(), labeler=hal, verdict=verdict, text=text)
-    type(hal).objects.filter(pk=hal.pk).update(group="training")
     dataset, rows = export()
     assert (rows, dataset.manifest["exclusions"]) == ([], {"held_out": 1})
 

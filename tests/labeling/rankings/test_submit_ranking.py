@@ -142,14 +142,15 @@ def test_time_at_work_is_never_longer_than_the_lease(lease, pass_time):
     assert lease.active_seconds == ranking.active_seconds
 
 
-def test_group_and_origin_are_those_of_the_moment(lease, sim, hal):
+def test_group_and_origin_are_those_of_the_moment(lease, ada, sim, hal):
     task = factories.make_task(batch=factories.make_batch(groups=["simulated", "held_out"], overlap=2))
     for person, group, origin in ((sim, "simulated", "simulated"), (hal, "held_out", "workbench")):
         ranking, _ = submit(grant_lease(labeler=person))
         assert (ranking.task, ranking.group, ranking.origin) == (task, group, origin)
-    type(hal).objects.filter(pk=hal.pk).update(group="training")
+    ranking, _ = submit(lease)
+    type(ada).objects.filter(pk=ada.pk).update(group="researcher")
     ranking.refresh_from_db()
-    assert ranking.group == "held_out"
+    assert ranking.group == "training"
 
 
 def test_nobody_answers_for_another(lease, bo, rita):
