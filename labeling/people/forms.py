@@ -7,7 +7,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
 from labeling.people import services
-from labeling.people.keys import COMMANDS
+from labeling.people.keys import COMMANDS, keys_in_use
 from labeling.people.models import Sensitive, User
 
 
@@ -118,8 +118,7 @@ class KeysForm(forms.Form):
 
     @staticmethod
     def of(user: User) -> dict[str, object]:
-        keys = {command: user.keys.get(command, usual) for command, (usual, _label) in COMMANDS.items()}
-        return {**keys, "letter_keys": user.letter_keys}
+        return {**keys_in_use(user.keys), "letter_keys": user.letter_keys}
 
 
 def figure(name: str, label: str, help_text: str) -> forms.IntegerField:

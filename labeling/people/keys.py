@@ -31,6 +31,17 @@ COMMANDS = {
 NAMED = ("F2", "F4", "F8", "F9", "F10")
 
 
+def keys_in_use(own: Mapping[str, str]) -> dict[str, str]:
+    """Each command's key, "" for none, for somebody who chose `own`, as `read_keys` gave it.
+
+    A chosen key is taken from the command whose usual key it is: one that came later than the choice.
+    """
+    chosen = set(own.values())
+    return {
+        command: own.get(command, "" if usual in chosen else usual) for command, (usual, _label) in COMMANDS.items()
+    }
+
+
 def read_keys(chosen: Mapping[str, str]) -> dict[str, str]:
     """Of `chosen` (command → key, "" for none) what differs from the usual. Refusal for keys that cannot be.
 

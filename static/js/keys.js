@@ -30,11 +30,14 @@ function ownKeys() {
 
 /**
  * The keys of this labeler: { keyOf(command), commandOf(event), flagOf(event, fields) }. A key that a command was given
- * is taken from the flag that has it by its form. Nothing answers to a letter where letters are turned off.
+ * is taken from the flag that has it by its form, and from the command whose usual key it is: one that came later than
+ * the choice. Nothing answers to a letter where letters are turned off.
  */
 export function readKeys() {
   const own = ownKeys();
-  const keys = Object.fromEntries(Object.entries(COMMANDS).map(([command, key]) => [command, own[command] ?? key]));
+  const chosen = new Set(Object.keys(COMMANDS).map((command) => own[command]));
+  const keyFor = (command, usual) => own[command] ?? (chosen.has(usual) ? "" : usual);
+  const keys = Object.fromEntries(Object.entries(COMMANDS).map(([command, usual]) => [command, keyFor(command, usual)]));
   const commands = new Map(Object.entries(keys).map(([command, key]) => [key, command]));
   const pressed = (event) => (event.key.length === 1 ? event.key.toLowerCase() : event.key);
   const isOff = (key) => own.off === true && key.length === 1;

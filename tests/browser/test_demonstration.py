@@ -89,6 +89,18 @@ def test_keys_of_the_page_are_letters_in_the_text(sign_in, ada, task):
     assert Lease.objects.get().state == "skipped"
 
 
+def test_a_chosen_key_wins_over_a_usual_one(sign_in, ada, task):
+    # As stored before there was a preview.
+    ada.keys = {"question": "F9"}
+    ada.save()
+    page = sign_in(ada, at="/work/")
+    begin(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("F9")
+    expect(page.locator("dialog#question[open]")).to_be_visible()
+    expect(page.get_by_role("button", name="Preview")).not_to_have_attribute("aria-keyshortcuts", "F9")
+
+
 def test_own_keys_work_here_too(sign_in, ada, task):
     change_keys(user=ada, keys={"skip": "k", "question": "f"}, letter_keys=True)
     page = sign_in(ada, at="/work/")

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from labeling.audit.models import AuditEvent
-from labeling.people.keys import COMMANDS, read_keys
+from labeling.people.keys import COMMANDS, keys_in_use, read_keys
 from labeling.people.models import Sensitive, TeamSettings
 from labeling.people.queries import team_settings
 from labeling.refusals import Refusal
@@ -42,6 +42,18 @@ def test_keys_that_cannot_be_are_refused(key):
     for keys in ({"undo": key}, {"fly": "x"}):
         with pytest.raises(Refusal):
             read_keys(keys)
+
+
+def test_a_chosen_key_is_taken_from_the_command_that_has_it_by_custom(ada, page):
+    # As stored before there was a preview.
+    ada.keys = {"note": "F9"}
+    ada.save()
+    assert keys_in_use(ada.keys)["preview"] == "" and keys_in_use(ada.keys)["note"] == "F9"
+    client = page(ada)
+    shown = client.get("/account/keys/").content.decode()
+    assert shown.count('value="F9"') == 1
+    # What the page shows can be stored as it is.
+    assert client.post("/account/keys/", {**keys_in_use(ada.keys), "letter_keys": "on"}).status_code == 302
 
 
 def keys_on(page) -> dict:
