@@ -144,6 +144,7 @@ REVIEW = described(
         "verdict": {"enum": ["accept", "edit", "send_back"]},
         "turns": {**MESSAGES, "description": "of an edited dialogue: those before its last answer"},
         "text": {**TEXT, "nullable": True, "description": "the edited answer; of an edit alone"},
+        "pasted": {**WHOLE, "description": "characters of the edit that were pasted or dropped in"},
         "note": {**TEXT, "description": "to its author; where it is sent back, what to change"},
     },
     required=("verdict",),

@@ -46,6 +46,8 @@ class Review(models.Model):
     # As the reviewer would have it, in the shape of the demonstration, or the parts of the prompt; of an edit alone.
     turns = models.JSONField(default=list, db_default=[])
     text = models.TextField(blank=True)
+    # Characters of the edit that were pasted or dropped in, as the browser counted them.
+    pasted = models.IntegerField(default=0, db_default=0)
     # To the author. Where the answer is sent back, what to change.
     note = models.CharField(max_length=1000, blank=True)
     active_seconds = models.PositiveIntegerField(default=0)
@@ -75,6 +77,10 @@ class Review(models.Model):
             ),
             models.CheckConstraint(
                 condition=~models.Q(verdict="send_back") | ~models.Q(note=""), name="review_sends_back_with_a_note"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(verdict="edit", pasted__gte=0) | models.Q(pasted=0),
+                name="review_pasted_is_a_count_of_an_edit",
             ),
             models.CheckConstraint(
                 condition=models.Q(origin="simulated", group="simulated")
@@ -138,6 +144,11 @@ class Review(models.Model):
         """All of the edited answer, turn by turn."""
         last = "assistant" if self.demonstration_id else "query" if self.turns else "prompt"
         return [*self.turns, {"role": last, "content": self.text}]
+
+    @property
+    def pasted_share(self) -> float:
+        """Of the characters of the edited answer, how many the reviewer pasted or dropped in, 0 to 1."""
+        return self.pasted / max(1, sum(len(turn["content"]) for turn in self.conversation))
 
     @property
     def edits(self) -> list[tuple[str, str, str]]:

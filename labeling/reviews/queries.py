@@ -28,7 +28,8 @@ def reviews_by(lease: Lease) -> list[Review]:
 def content_of(review: Review) -> dict:
     """What was said, in the shape in which it was sent."""
     said = {"verdict": review.verdict, "text": review.text or None, "note": review.note}
-    return said | ({"turns": review.turns} if review.turns else {})
+    more = {"turns": review.turns, "pasted": review.pasted}
+    return said | {name: value for name, value in more.items() if value}
 
 
 def written_answer(task: Task) -> Written:

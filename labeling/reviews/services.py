@@ -14,7 +14,7 @@ from labeling.demos.layout import content_of
 from labeling.demos.models import Demonstration, WrittenPrompt
 from labeling.demos.services import TEXT_CHARACTERS, read_turns
 from labeling.demos.written import ask_for_admission, check_length
-from labeling.leasing.answers import BadAnswer, Head, check_key, digest_of, read_head
+from labeling.leasing.answers import INT, BadAnswer, Head, check_key, digest_of, read_head, whole_number
 from labeling.leasing.models import Lease
 from labeling.leasing.services import lock_lease, settle_lease
 from labeling.people.models import User
@@ -34,6 +34,7 @@ class Answer:
     verdict: str
     turns: list[dict]
     text: str
+    pasted: int
     note: str
 
     def digest(self) -> str:
@@ -67,6 +68,7 @@ def submit_review(
         verdict=read.verdict,
         turns=read.turns,
         text=read.text,
+        pasted=read.pasted,
         note=read.note,
     )
     if not review.surplus:
@@ -86,8 +88,11 @@ def _tell_author(written: Written, *, sent_back: bool) -> None:
 
 def read_answer(answer: Any, *, written: Written) -> Answer:
     """`answer` as a review of what is `written`. Raises BadAnswer for an edit that changes nothing or leaves nothing,
-    and where something is sent back without a word."""
-    head = read_head(answer, fields=("verdict", "turns", "text", "note"))
+    and where something is sent back without a word.
+
+    `pasted` is the browser's count of characters that were pasted into the edit: at most as many as it has.
+    """
+    head = read_head(answer, fields=("verdict", "turns", "text", "pasted", "note"))
     verdict = answer.get("verdict")
     if verdict not in Review.Verdict.values:
         raise BadAnswer(_("`verdict` must be accept, edit or send_back; choose what is to become of it."))
@@ -97,10 +102,12 @@ def read_answer(answer: Any, *, written: Written) -> Answer:
         turns, text = read(answer.get("turns") or [], answer.get("text"), written)
         if _as_fields_keep_it([*turns, {"content": text}]) == _as_fields_keep_it(written.conversation):
             raise BadAnswer(_("You have changed nothing; accept it as it is, or edit it."))
-        return Answer(head, verdict, turns, text, note)
+        pasted = whole_number(answer.get("pasted", 0), where="`pasted`", low=0, high=INT)
+        characters = len(text) + sum(len(turn["content"]) for turn in turns)
+        return Answer(head, verdict, turns, text, min(pasted, characters), note)
     if answer.get("text") or answer.get("turns"):
         raise BadAnswer(_("`turns` and `text` are what you edited: send them with the verdict edit alone."))
-    return Answer(head, verdict, [], "", note)
+    return Answer(head, verdict, [], "", 0, note)
 
 
 def _read_edit(turns: Any, text: Any, written: Demonstration) -> tuple[list[dict], str]:

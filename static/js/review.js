@@ -46,7 +46,8 @@ function openReview(root) {
   /** The answer as it is edited, in the shape of a written one. */
   function edit() {
     const texts = editors.map((editor) => editor.value);
-    return { turns: roles.map((role, index) => ({ role, content: texts[index] })), text: texts.at(-1) };
+    const pasted = editors.reduce((sum, editor) => sum + editor.pasted, 0);
+    return { turns: roles.map((role, index) => ({ role, content: texts[index] })), text: texts.at(-1), pasted };
   }
 
   /** The turn that has the focus, else the first. */
@@ -56,7 +57,14 @@ function openReview(root) {
     const from = draft.verdict === undefined ? (page.task.data.answer ?? {}) : draft;
     choices.value = from.verdict ?? "";
     const texts = typeof from.text === "string" ? textsOf(from) : original;
-    editors.forEach((editor, index) => editor.set(texts[index] ?? original[index]));
+    // Kept as one number, and given back to the fields as far as it reaches.
+    let left = from.pasted ?? 0;
+    editors.forEach((editor, index) => {
+      const text = texts[index] ?? original[index];
+      const share = Math.min(left, [...text].length);
+      left -= share;
+      editor.set(text, share);
+    });
     note.value = from.note ?? "";
     mark(false);
     show();

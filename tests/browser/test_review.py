@@ -58,6 +58,11 @@ def test_edit_by_keyboard_with_its_differences(sign_in, ada, bo, answer):
     page.keyboard.type("a12")  # digits are text here
     for _ in range(2):
         page.keyboard.press("Backspace")
+    page.evaluate("""() => {
+        const data = new DataTransfer();
+        data.setData("text/plain", "xyz");
+        document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+    }""")
     page.keyboard.press("ArrowRight")
     found = faults(page, "editing")
     page.keyboard.press("Escape")
@@ -71,6 +76,7 @@ def test_edit_by_keyboard_with_its_differences(sign_in, ada, bo, answer):
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/work/")
     assert Review.objects.get().text == TEXT.replace("Becuase", "Becaase")
+    assert Review.objects.get().pasted == 3
     page.goto(f"/answers/{Review.objects.get().lease_id}/")
     expect(page.locator("ins")).to_have_text(["Becaase"])
     page = sign_in(ada, at=f"/answers/{answer.lease_id}/")

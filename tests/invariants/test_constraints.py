@@ -167,6 +167,7 @@ BREAKERS = {
     ),
     "review_verdict_is_known": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", verdict="'odd'", text="''"),
     "review_has_a_text_where_it_edits": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", verdict="'accept'"),
+    "review_pasted_is_a_count_of_an_edit": lambda w: copy_of(REVIEW, **SECOND, replaces_id="id", pasted="-1"),
     "review_sends_back_with_a_note": lambda w: copy_of(
         REVIEW, **SECOND, replaces_id="id", verdict="'send_back'", text="''"
     ),

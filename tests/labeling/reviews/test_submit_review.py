@@ -33,9 +33,10 @@ def test_accepted(lease, answer):
 
 def test_edit_is_kept_to_the_byte(lease):
     text = " Because\tof the <b>air</b>.\n\n دفء \u202e"
-    given = review(lease, "edit", text=text, note=" a word ")
+    given = review(lease, "edit", text=text, note=" a word ", pasted=len(text) + 1)
     given.refresh_from_db()
     assert (given.text, given.note) == (text, "a word")
+    assert (given.pasted, given.pasted_share) == (len(text), 1)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,8 @@ def test_edit_is_kept_to_the_byte(lease):
         ({"verdict": "edit", "text": " \n"}, "leaves nothing"),
         ({"verdict": "edit", "text": "x" * 100_001}, "100001"),
         ({"verdict": "edit", "text": "Because of the air."}, "changed nothing"),
+        ({"verdict": "edit", "text": "x", "pasted": -1}, "pasted"),
+        ({"verdict": "edit", "text": "x", "pasted": "1"}, "pasted"),
         ({"verdict": "send_back"}, "what is to be changed"),
         ({"verdict": "send_back", "note": "  "}, "what is to be changed"),
         ({"verdict": "accept", "note": 5}, "note"),
