@@ -106,9 +106,9 @@ def test_the_shared_are_listed_page_by_page_and_bad_filters_are_harmless(ada, am
     for number in range(3):
         factories.make_task()
         lease = factories.make_lease(task=factories.make_task(), labeler=ada, state="submitted")
-        question = ask(lease_id=lease.pk, labeler=ada, text=f"q{number}")
-        share(question_id=question.pk, question_text=f"q{number}", answer_text="a", actor=amy)
+        question = ask(lease_id=lease.pk, labeler=ada, text=f"question {number}")
+        share(question_id=question.pk, question_text=f"question {number}", answer_text="a", actor=amy)
     shown = page(ada).get("/questions/").content.decode()
-    assert shown.index("q2") < shown.index("q0")
+    assert shown.index("question 2") < shown.index("question 0")
     assert page(ada).get("/questions/?after=nonsense").status_code == 400
     assert page(amy).get("/questions/inbox/?state=odd").status_code == 200
