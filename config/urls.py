@@ -13,6 +13,7 @@ FEATURES = (
     "guidelines",
     "forms",
     "surveys",
+    "notices",
     "intake",
     "governance",
     "sampling",

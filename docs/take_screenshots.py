@@ -21,7 +21,14 @@ HOME = Path(os.environ.get("KWISE_HOME", ROOT / ".kwise"))
 TRIES = 60  # seconds until a new batch has its tasks
 SIZE = {"width": 1280, "height": 720}  # pixels, a small laptop
 
-LABELER = {"work": "/work/", "tour": "/tour/", "surveys": "/surveys/", "answers": "/answers/", "account": "/account/"}
+LABELER = {
+    "work": "/work/",
+    "tour": "/tour/",
+    "surveys": "/surveys/",
+    "messages": "/messages/",
+    "answers": "/answers/",
+    "account": "/account/",
+}
 STAFF = {
     "overview": "/",
     "prompts": "/prompts/",
@@ -42,12 +49,14 @@ STAFF = {
     "agreement": "/agreement/",
     "quality": "/quality/?simulated=1",
     "survey-rounds": "/survey-rounds/",
+    "sent-messages": "/sent-messages/",
     "jobs": "/jobs/",
 }
 ADMIN = {
     "people": "/people/",
     "invitations": "/people/invitations/",
     "survey-round-new": "/survey-rounds/new/",
+    "message-new": "/sent-messages/new/",
     "audit": "/audit/",
 }
 # The first row's own page of a list: page → (list, how its link begins).

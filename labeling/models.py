@@ -10,6 +10,7 @@ from labeling.governance.models import Decision, Finding
 from labeling.guidelines.models import Guideline, GuidelineRead
 from labeling.intake.models import Import, Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, QueuePosition, Seat, Task
+from labeling.notices.models import Notice, NoticeReceipt
 from labeling.people.models import ApiToken, Break, Invitation, TeamSettings, User
 from labeling.pipeline.models import Checkpoint, Run
 from labeling.practice.models import PracticeAnswer, PracticeTour
@@ -51,6 +52,8 @@ __all__ = [
     "Lease",
     "MakerTerm",
     "Message",
+    "Notice",
+    "NoticeReceipt",
     "PracticeAnswer",
     "PracticeTour",
     "Prompt",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import uuid
 from datetime import timedelta
 
 from django.db.models.functions import Now
@@ -232,3 +233,11 @@ def make_survey_round(*, questionnaire: str = "satisfaction", **extra) -> Survey
         }
         SurveyTally.objects.create(round=made, counts=zero)
     return made
+
+
+def send_message(*, author, **said: object):
+    """A message from `author`; to all, unless said otherwise."""
+    from labeling.notices.services import send_notice
+
+    usual = {"title": "Holiday", "text": "We are closed on **Monday**.", "important": False, "audience": "all"}
+    return send_notice(**{**usual, "key": uuid.uuid4().hex, **said}, author=author)

@@ -17,6 +17,7 @@ PAGES = {
     "dataset": "dataset",
     "endpoint": "endpoint",
     "job": "job",
+    "notice": "message-sent",
     "prompt": "prompt",
     "question": "question",
     "run": "run",

@@ -40,6 +40,7 @@ NAMED = {
     "term_id": ("makerterm", "pk"),
     "completion_id": ("completion", "pk"),
     "demonstration_id": ("demonstration", "pk"),
+    "notice_id": ("notice", "pk"),
     "round_id": ("surveyround", "pk"),
 }
 # These are no pages, or need what only the page before them has.

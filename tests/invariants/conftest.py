@@ -132,6 +132,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     rows = [{"options": ["agree"], "count": 12}, {"options": ["neither", "unsaid"], "count": None}]
     tables = [{"name": "clear", "rows": rows}]
     factories.make_survey_round(report={"asked": 14, "answered": 12, "withheld": "", "tables": tables})
+    factories.send_message(author=amy, title="World")
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task,

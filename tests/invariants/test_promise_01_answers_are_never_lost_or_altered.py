@@ -28,6 +28,7 @@ APPEND_ONLY = [
     "demonstrationsuggestion",
     "practiceanswer",
     "surveyquestionnaire",
+    "notice",
 ]
 
 

@@ -24,15 +24,17 @@ LABELERS_TOO = (
     "questions/",
     "tour/",
     "surveys/",
+    "messages/",
     "api/v1/tasks/",
     "api/v1/tour/",
+    "api/v1/messages/",
     "api/v1/guidelines/",
     "api/v1/preview/",
     "api/v1/schema/",
 )
 ADMINS_ONLY = ("people/", "audit/", "settings/", "api/v1/people/")
 # Their own work: admins do not rank.
-NOT_ADMINS = ("work/", "answers/", "tour/", "surveys/", "api/v1/tasks/", "api/v1/tour/")
+NOT_ADMINS = ("work/", "answers/", "tour/", "surveys/", "messages/", "api/v1/tasks/", "api/v1/tour/")
 # What its prefix does not tell.
 EXCEPTIONS = {
     "guidelines/versions/": ("researcher", "admin"),
@@ -41,6 +43,12 @@ EXCEPTIONS = {
     "survey-rounds/new/": ("admin",),
     "survey-rounds/<uuid:round_id>/close/": ("admin",),
     "api/v1/survey-rounds/<uuid:round_id>/close/": ("admin",),
+    "sent-messages/new/": ("admin",),
+    "api/v1/messages/": ("labeler", "researcher"),
+    "api/v1/messages/<int:notice_id>/read/": ("labeler", "researcher"),
+    "api/v1/messages/sent/": ("researcher", "admin"),
+    "api/v1/messages/sent/<int:notice_id>/": ("researcher", "admin"),
+    "api/v1/messages/sent/<int:notice_id>/readers/": ("researcher", "admin"),
     "blindness/serve/": ("admin",),
     "blindness/terms/add/": ("admin",),
     "blindness/terms/<int:term_id>/switch/": ("admin",),
