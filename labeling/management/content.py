@@ -16,6 +16,7 @@ from labeling.demos.importing import import_demonstrations
 from labeling.governance.services import import_prompts
 from labeling.intake.models import Import, Prompt
 from labeling.intake.reading import read_rows
+from labeling.notices.services import send_notice
 from labeling.people.models import User
 from labeling.people.services import create_user
 from labeling.pipeline.models import Checkpoint
@@ -27,6 +28,13 @@ CONTENT = Path(__file__).resolve().parent.parent / "content"
 SOURCE = "kwise-seed"
 WRITER = "seed-writer"
 DEMONSTRATIONS = "packaged answers"
+WELCOME = "Welcome to the demo"
+WELCOME_TEXT = """Thank you for helping. Three things to begin with:
+
+- the **tour** on your page *Work* shows how a task goes
+- `q` asks us about the task in front of you
+- take a break whenever you like
+"""
 CAST = (("ada", "labeler", "training"), ("rita", "researcher", "researcher"), ("amy", "admin", "researcher"))
 
 
@@ -58,6 +66,13 @@ def make_cast() -> list[dict[str, str]]:
     write_atomic(path, json.dumps(entries, indent=2).encode())
     os.chmod(path, 0o600)
     return entries
+
+
+def write_welcome() -> None:
+    """Amy's first message to all, sent once."""
+    amy = User.objects.filter(username="amy").first()
+    if amy is not None:
+        send_notice(title=WELCOME, text=WELCOME_TEXT, important=False, audience="all", key="demo-welcome", author=amy)
 
 
 def bring_prompts() -> Import:

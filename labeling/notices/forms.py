@@ -21,7 +21,7 @@ class NoticeForm(forms.Form):
 
     audience = forms.ChoiceField(
         choices=audiences,
-        label=_("To"),
+        label=_("Goes to"),
         help_text=_("Those who work here now. Who joins later does not get it."),
     )
     title = forms.CharField(

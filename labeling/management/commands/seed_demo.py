@@ -32,6 +32,7 @@ class Command(BaseCommand):
     def handle(self, **_: object) -> None:
         try:
             cast = content.make_cast()
+            content.write_welcome()
             content.bring_prompts()
             content.bring_demonstrations()
             _, endpoint = content.bring_base(

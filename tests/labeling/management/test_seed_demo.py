@@ -10,6 +10,7 @@ from labeling.demos.models import Demonstration
 from labeling.exports.services import create_dataset
 from labeling.intake.models import Prompt
 from labeling.leasing.services import grant_lease
+from labeling.notices.models import NoticeReceipt
 from labeling.people.models import User
 from labeling.pipeline.models import Checkpoint
 from labeling.sampling.models import Batch, BatchItem, Endpoint
@@ -41,6 +42,7 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
         assert entry["password"] in first
     assert not User.objects.get(username="seed-writer").has_usable_password()
 
+    assert NoticeReceipt.objects.count() == 2
     lease = grant_lease(labeler=User.objects.get(username="ada"))
     assert lease.task.kind == "ranking"
     assert len(lease.order_shown) == 4
