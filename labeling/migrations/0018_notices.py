@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("labeling", "0016_surveys"),
+        ("labeling", "0017_review_pasted"),
     ]
 
     operations = [
