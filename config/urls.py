@@ -27,6 +27,7 @@ FEATURES = (
     "blindness",
     "agreement",
     "quality",
+    "onboarding",
     "exports",
     "pipeline",
     "campaigns",

@@ -8,6 +8,12 @@ class LabelingConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(make_built_in, sender=self)
+        from labeling.leasing import gates
+        from labeling.onboarding import services as onboarding
+        from labeling.people import services as people
+
+        gates.ONBOARDING.append(onboarding.check_onboarding)
+        people.AT_JOINING.append(lambda person: onboarding.begin_onboarding(person=person))
 
 
 def make_built_in(**_: object) -> None:

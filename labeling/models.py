@@ -11,6 +11,7 @@ from labeling.guidelines.models import Guideline, GuidelineRead
 from labeling.intake.models import Import, Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, QueuePosition, Seat, Task
 from labeling.notices.models import Notice, NoticeReceipt
+from labeling.onboarding.models import OnboardingEvent, OnboardingSettings
 from labeling.people.models import ApiToken, Break, Invitation, TeamSettings, User
 from labeling.pipeline.models import Checkpoint, Run
 from labeling.practice.models import PracticeAnswer, PracticeTour
@@ -54,6 +55,8 @@ __all__ = [
     "Message",
     "Notice",
     "NoticeReceipt",
+    "OnboardingEvent",
+    "OnboardingSettings",
     "PracticeAnswer",
     "PracticeTour",
     "Prompt",

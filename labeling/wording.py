@@ -35,11 +35,14 @@ VALUES = frozenset(
         *(_("no_rankings"), _("not_an_object"), _("prompt_rejected"), _("too_many_labelers"), _("wrong_k")),
         *(_("wrong_ranks"), _("evaluation_batch"), _("evaluation")),
         *(_("completions_with_personal_data"), _("prompt_held"), _("prompt_dropped"), _("prompt_not_accepted")),
-        *(_("corrected"), _("all_bad"), _("cannot_rank"), _("no_order_asked")),
+        *(_("probation"), _("corrected"), _("all_bad"), _("cannot_rank"), _("no_order_asked")),
         # what a data set was asked for, and what it counts
         *(_("splits"), _("sources"), _("use_cases"), _("batches"), _("groups"), _("origins"), _("purpose")),
         *(_("include_simulated"), _("until"), _("rows"), _("pairs"), _("tied_pairs"), _("labelers")),
+        *(_("include_probation"),),
         *(_("by_split"), _("by_source"), _("by_use_case"), _("by_group"), _("by_origin"), _("by_k"), _("by_language")),
+        # steps of onboarding
+        *(_("began"), _("trained"), _("answered"), _("passed"), _("extended"), _("ended")),
         # filters of the prompts
         *(_("state"), _("split"), _("source")),
         # personal data

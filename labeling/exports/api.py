@@ -34,6 +34,7 @@ class Exports(APIView):
         question = {
             **{key: body.texts(key, []) for key in LISTS},
             "include_simulated": body.flag("include_simulated", False),
+            "include_probation": body.flag("include_probation", False),
             "purpose": body.text("purpose", "", longest=20),
             "until": body.time("until", None),
         }

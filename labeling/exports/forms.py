@@ -41,6 +41,9 @@ class DatasetForm(forms.Form):
     include_simulated = forms.BooleanField(
         required=False, label=_("With the answers of simulated labelers (they are marked in every row)")
     )
+    include_probation = forms.BooleanField(
+        required=False, label=_("With the answers of labelers whose probation is not passed")
+    )
     purpose = forms.ChoiceField(
         choices=[
             (TRAINING, _("training: without held-out labelers")),

@@ -19,7 +19,7 @@ from labeling.text import check_text
 
 TRAINING, EVALUATION = "training", "evaluation"
 LISTS = ("splits", "sources", "use_cases", "batches", "groups", "origins")
-KEYS = {*LISTS, "purpose", "include_simulated", "until"}
+KEYS = {*LISTS, "purpose", "include_simulated", "include_probation", "until"}
 MOST_ENTRIES = 1000
 
 
@@ -27,7 +27,8 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
     """`question` with every key, its lists sorted and without repetition; Refusal, NotFound with a sentence.
 
     An empty list lets everything through. `purpose` "training" (the default) leaves held-out labelers and batches made
-    for evaluation out, always; "evaluation" takes such batches alone. `until` keeps what was there at that time.
+    for evaluation out, always, and answers of labelers whose probation is not passed unless `include_probation`;
+    "evaluation" takes such batches alone. `until` keeps what was there at that time.
     """
     if kind not in Dataset.Kind.values:
         raise Refusal(
@@ -52,6 +53,11 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
         )
     if not isinstance(normal["include_simulated"], bool):
         raise Refusal(_("include_simulated is true or false."))
+    if not isinstance(question.get("include_probation", False), bool):
+        raise Refusal(_("include_probation is true or false."))
+    if question.get("include_probation"):
+        # Otherwise absent, as in all questions that were asked before there was any probation.
+        normal["include_probation"] = True
     _known(_("split"), normal["splits"], Split.values)
     _known(_("use case"), normal["use_cases"], [*UseCase.values, ""])
     _known(_("labeler group"), normal["groups"], User.Group.values)

@@ -210,6 +210,13 @@ def prompts(question: dict, tally: Tally) -> Iterator[Line]:
         yield Line(prompt.source_user.split, _about(prompt) | {"id": str(prompt.pk)}, None, prompt.pk)
 
 
+# Given since somebody's onboarding began, which they have not passed.
+ON_PROBATION = Q(
+    labeler__onboarding__in=[state for state in User.Onboarding.values if state != User.Onboarding.PASSED],
+    created_at__gte=F("labeler__onboarding_at"),
+)
+
+
 def _included(model: type[Ranking] | type[Demonstration], question: dict, tally: Tally) -> QuerySet:
     """The answers that the question takes; those it asks for and may not have are counted by the first reason."""
     answers = model.objects.filter(_prompt_filter(question, "task__item__prompt__"))
@@ -229,6 +236,8 @@ def _included(model: type[Ranking] | type[Demonstration], question: dict, tally:
             When(group=User.Group.HELD_OUT, then=Value("held_out")),
             When(task__batch__evaluation=True, then=Value("evaluation_batch")),
         ]
+        if not question.get("include_probation"):
+            reasons.append(When(ON_PROBATION, then=Value("probation")))
     else:
         answers = answers.filter(task__batch__evaluation=True)
     if not question["include_simulated"]:
@@ -250,6 +259,10 @@ def _included(model: type[Ranking] | type[Demonstration], question: dict, tally:
         # What a review lets in has two hands in it, and what keeps either out keeps it out.
         if question["purpose"] == TRAINING:
             reasons.append(When(reviewer_group=User.Group.HELD_OUT, then=Value("held_out")))
+            if not question.get("include_probation"):
+                unproven = Case(When(ON_PROBATION, then=Value(True)), default=Value(False))
+                answers = answers.annotate(unproven=Subquery(in_force.annotate(it=unproven).values("it")[:1]))
+                reasons.append(When(unproven=True, then=Value("probation")))
         if not question["include_simulated"]:
             reasons.append(When(reviewer_group=User.Group.SIMULATED, then=Value("simulated")))
     if model is Ranking:

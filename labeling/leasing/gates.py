@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.utils.translation import gettext as _
 
 from labeling.people.models import User
@@ -28,6 +30,10 @@ class GuidelineUnread(Gate):
 class QuotaReached(Gate):
     code = "quota_reached"
 
+
+# Gates of features above for who is being onboarded, which add themselves (apps.py): (person, guidelines_read) raises
+# its Gate. Nobody else is asked, so that a grant costs them nothing.
+ONBOARDING: list[Callable[..., None]] = []
 
 # One statement of index look-ups, whatever somebody has done: it is part of every grant.
 # "Today" begins at midnight where the team is.
@@ -62,6 +68,9 @@ def check_gates(person: User) -> int | None:
         raise Paused(words.format(reason=_sentence(person.pause_reason)))
     if on_break:
         raise OnBreak(_("You are on a break. End it on the page “Work”, and tasks come again."))
+    if person.is_onboarding:
+        for gate in ONBOARDING:
+            gate(person, guidelines_read=guideline is None or was_read)
     if guideline is not None and not was_read and not person.is_simulated:
         raise GuidelineUnread(
             _("The guidelines have changed. Read them and say so at their end; then tasks come again.")

@@ -172,6 +172,19 @@ def set_priority(*, batch: Batch, priority: int, actor: User | None) -> None:
     _change_batch(batch, actor, "batch.prioritised", priority=number)
 
 
+@transaction.atomic(durable=True)
+def set_probation(*, batch: Batch, probation: bool, actor: User | None) -> None:
+    """Serve `batch` to who is on probation, or to everybody else, at once.
+
+    Refusal for an evaluation, an imported batch, a repeat, and one of reviews.
+    """
+    if probation and (batch.imported or batch.evaluation or batch.repeat_of_id or batch.review_of_id):
+        raise Refusal(
+            _("Newcomers prove themselves on new tasks: not on an evaluation, an import, a repeat, or on reviews.")
+        )
+    _change_batch(batch, actor, "batch.probation_set", probation=probation)
+
+
 def _change_batch(batch: Batch, actor: User | None, action: str, **changes: object) -> None:
     """One row, however many seats: the queue reads these columns of the batch itself."""
     held = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
@@ -275,6 +288,11 @@ def _lock_labeler(labeler: User) -> User:
     return person
 
 
+# Who is on probation works on the batches for it alone, everybody else on all others. Researchers do both: their
+# answers are what those of newcomers are compared with.
+FOR_THEM = """
+    (person."group" = 'researcher' OR batch.probation = (person.onboarding = 'probation'))
+"""
 # An imported batch carries rankings from elsewhere: its seats are there, and nobody is offered one.
 SERVED = "batch.state <> 'closed' AND NOT batch.imported"
 
@@ -282,6 +300,8 @@ SERVED = "batch.state <> 'closed' AND NOT batch.imported"
 def seats_for(person: User) -> QuerySet[Seat]:
     """Free seats that `person` may be offered, in no order, for looking at one task's: `QUEUE` finds the next task."""
     served = Seat.objects.exclude(batch__state=Batch.State.CLOSED).filter(batch__imported=False)
+    if person.group != User.Group.RESEARCHER:
+        served = served.filter(batch__probation=person.onboarding == User.Onboarding.PROBATION)
     free = served.filter(state=Seat.State.FREE, groups__contains=[person.group]).exclude(author=person.pk)
     return free.exclude(categories__overlap=person.opted_out) if person.opted_out else free
 
@@ -290,7 +310,7 @@ def seats_for(person: User) -> QuerySet[Seat]:
 # may hold back more.
 PERSON = """
     person AS MATERIALIZED (
-        SELECT person.id, person."group", person.opted_out
+        SELECT person.id, person."group", person.opted_out, person.onboarding
         FROM labeling_user person
         WHERE person.id = %(labeler)s AND person.is_active AND person.role IN ('labeler', 'researcher')
             AND person.paused_at IS NULL {guard}
@@ -336,7 +356,7 @@ QUEUE = f"""
         FROM person CROSS JOIN labeling_batch batch
         LEFT JOIN labeling_queueposition passed
             ON passed.batch_id = batch.id AND passed.labeler_id = %(labeler)s AND NOT %(anew)s
-        WHERE {SERVED} AND batch.groups @> ARRAY[person."group"]
+        WHERE {SERVED} AND batch.groups @> ARRAY[person."group"] AND {FOR_THEM}
         ORDER BY batch.priority DESC, batch.id
     ),
     picked AS MATERIALIZED (

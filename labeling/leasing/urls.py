@@ -22,6 +22,7 @@ urlpatterns = [
     path("batches/<int:batch_id>/close/", views.close_batch, name="batch-close"),
     path("batches/<int:batch_id>/reopen/", views.reopen_batch, name="batch-reopen"),
     path("batches/<int:batch_id>/repeat/", views.repeat_batch, name="batch-repeat"),
+    path("batches/<int:batch_id>/probation/", views.batch_probation, name="batch-probation"),
     path("batches/<int:batch_id>/priority/", views.prioritise_batch, name="batch-priority"),
 ]
 api_urlpatterns = [

@@ -34,9 +34,10 @@ RECENT = 5
 def work(request: HttpRequest) -> HttpResponse:
     recent = keyset_page(queries.answered_leases(request.user), order=("-granted_at", "-id"), after=None, size=RECENT)
     context = {
+        # First: passing it may open other tasks.
+        "gate": gate_before(request.user),
         "work": queries.work_of(request.user),
         "open_lease": queries.open_lease_of(request.user),
-        "gate": gate_before(request.user),
         "recent": recent.items,
     }
     return render(request, "leasing/work.html", context)
@@ -203,6 +204,14 @@ def reopen_batch(request: HttpRequest, batch_id: int) -> HttpResponse:
 def prioritise_batch(request: HttpRequest, batch_id: int) -> HttpResponse:
     batch = get_object_or_404(Batch, pk=batch_id)
     services.set_priority(batch=batch, priority=form_number(request.POST, "priority"), actor=request.user)
+    return redirect("batch", batch.pk)
+
+
+@require_POST
+@only(*ADMINS)
+def batch_probation(request: HttpRequest, batch_id: int) -> HttpResponse:
+    batch = get_object_or_404(Batch, pk=batch_id)
+    services.set_probation(batch=batch, probation=request.POST.get("probation") == "on", actor=request.user)
     return redirect("batch", batch.pk)
 
 

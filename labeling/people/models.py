@@ -38,6 +38,15 @@ class User(AbstractUser):
         RESEARCHER = "researcher", _("Researcher")
         SIMULATED = "simulated", _("Simulated")
 
+    class Onboarding(models.TextChoices):
+        """How far somebody new is; empty for who was here before, or never had to."""
+
+        TRAINING = "training", _("Training")
+        PROBATION = "probation", _("On probation")
+        WAITING = "waiting", _("Waits for a decision")
+        PASSED = "passed", _("Passed")
+        ENDED = "ended", _("Ended")
+
     role = models.CharField(max_length=12, choices=Role, default=Role.LABELER)
     group = models.CharField(max_length=12, choices=Group, default=Group.TRAINING)
     display_name = models.CharField(max_length=80, blank=True)
@@ -55,6 +64,11 @@ class User(AbstractUser):
     sessions_ended = models.PositiveIntegerField(default=0, db_default=0)
     # Answers a day at most; none where empty.
     daily_quota = models.PositiveSmallIntegerField(null=True, blank=True)
+    # Here, so that a grant reads it with the person; `labeling.onboarding` says what each means, and changes it.
+    onboarding = models.CharField(max_length=9, choices=Onboarding, blank=True, default="", db_default="")
+    # When it began, and how many answers on probation are wanted.
+    onboarding_at = models.DateTimeField(null=True, blank=True)
+    probation_answers = models.PositiveSmallIntegerField(null=True, blank=True)
     # Command → key, where it is another than the usual one; "" for a command that shall have none.
     keys = models.JSONField(default=dict, db_default={}, blank=True)
     # Off: no command answers to a letter alone, for who speaks to the computer or lives with a screen reader.
@@ -94,6 +108,25 @@ class User(AbstractUser):
             models.CheckConstraint(
                 condition=models.Q(language__in=["", *dict(settings.LANGUAGES)]), name="user_language_is_known"
             ),
+            models.CheckConstraint(
+                condition=models.Q(onboarding="", onboarding_at__isnull=True, probation_answers__isnull=True)
+                | models.Q(
+                    onboarding__in=["training", "probation", "waiting", "passed", "ended"],
+                    onboarding_at__isnull=False,
+                    probation_answers__gte=1,
+                ),
+                name="user_onboarding_says_since_when",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(onboarding="") | ~models.Q(group="simulated"), name="user_simulated_is_not_onboarded"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["onboarding", "onboarding_at", "id"],
+                condition=~models.Q(onboarding=""),
+                name="user_by_onboarding",
+            ),
         ]
         triggers = [
             # What models learn from is told from what they are measured by through these two groups.
@@ -124,6 +157,11 @@ class User(AbstractUser):
         """What a session has to match at each request: of the password, and of how often sessions were ended."""
         of_password = super()._get_session_auth_hash(secret)
         return f"{of_password}:{self.sessions_ended}" if self.sessions_ended else of_password
+
+    @property
+    def is_onboarding(self) -> bool:
+        """Whether something is asked of them that is not asked of others."""
+        return self.onboarding not in ("", self.Onboarding.PASSED)
 
     @property
     def is_simulated(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from zoneinfo import available_timezones
 
@@ -100,6 +100,10 @@ def _new_user(*, username: str, password: str, role: str, group: str, display_na
     return user
 
 
+# What features above do with each new account, in the transaction that makes it; they add themselves (apps.py).
+AT_JOINING: list[Callable[[User], object]] = []
+
+
 def _store_user(user: User) -> User:
     """Conflict where the name is taken, also in other letter case: "Ada" beside "ada" only confuses."""
     taken = Conflict(_("The user name {user!r} is taken; choose another.").format(user=user.username))
@@ -110,6 +114,8 @@ def _store_user(user: User) -> User:
             user.save(force_insert=True)
     except IntegrityError:
         raise taken from None
+    for act in AT_JOINING:
+        act(user)
     return user
 
 

@@ -156,6 +156,7 @@ def read_batch(body: Fields) -> dict:
         "words_high": body.integer("words_high", None, least=1, most=services.MOST_WORDS),
         "suggestions": find_endpoint(name) if (name := body.text("suggestions", "", longest=100)) else None,
         "review": body.flag("review", False),
+        "probation": body.flag("probation", False),
     }
     body.done()
     return given

@@ -226,6 +226,11 @@ class BatchForm(forms.Form):
             "It counts once it is accepted or edited, by somebody else of these groups. This cannot be changed."
         ),
     )
+    probation = forms.BooleanField(
+        required=False,
+        label=_("For labelers on probation"),
+        help_text=_("Served to them before anything else, and to nobody else but researchers of these groups."),
+    )
     hold_named = forms.BooleanField(
         required=False,
         initial=True,

@@ -86,6 +86,8 @@ class Batch(models.Model):
     imported = models.BooleanField(default=False)
     # Answers compare models and never train one.
     evaluation = models.BooleanField(default=False)
+    # For who is on probation, and nobody else but researchers, who show how it should be done.
+    probation = models.BooleanField(default=False, db_default=False)
     # What is written here counts once a second labeler has accepted or edited it. Said once, when the batch is made.
     review = models.BooleanField(default=False, db_default=False)
     # Of a batch of reviews: the batch whose answers they are about.
@@ -123,6 +125,11 @@ class Batch(models.Model):
             models.CheckConstraint(
                 condition=models.Q(review=False) | models.Q(kind__in=["demonstration", "dialogue", "prompt"]),
                 name="batch_review_is_of_what_is_written",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(probation=False)
+                | models.Q(imported=False, evaluation=False, review_of__isnull=True, repeat_of__isnull=True),
+                name="batch_probation_is_of_new_work",
             ),
             models.CheckConstraint(
                 condition=models.Q(kind="review", review_of__isnull=False)

@@ -148,6 +148,7 @@ def batch_summary(batch: Batch) -> dict:
         "words_high": batch.words_high,
         "suggestions": batch.suggestions and batch.suggestions.name,
         "review": batch.review,
+        "probation": batch.probation,
         "review_of": batch.review_of_id,
         "created_at": batch.created_at.isoformat(),
         "counts": batch.counts,

@@ -163,6 +163,7 @@ def create_batch(
     words_high: int | None = None,
     suggestions: Endpoint | None = None,
     review: bool = False,
+    probation: bool = False,
     created_by: User | None = None,
 ) -> Batch:
     """A new batch with one waiting item per chosen prompt; nothing is sampled yet (`start_sampling`, `fill_batch`).
@@ -176,8 +177,10 @@ def create_batch(
     `words_low` and `words_high` tell who writes how many words are wanted; nothing is refused for its length.
     `suggestions` is the endpoint whose suggestions labelers may ask for while they write an answer, with this
     temperature, top-p and longest length. With `review` what is written counts once a second labeler has accepted or
-    edited it, in a batch of its own that is made with this one. Raises Refusal with a sentence, Conflict where the name
-    is taken.
+    edited it, in a batch of its own that is made with this one.
+
+    A `probation` batch is served to labelers on probation, and to researchers where `groups` name them. Raises Refusal
+    with a sentence, Conflict where the name is taken.
     """
     endpoints, groups = list(dict.fromkeys(endpoints)), list(dict.fromkeys(groups))
     targets = choosing.read_targets(group_targets)
@@ -215,6 +218,8 @@ def create_batch(
         raise Refusal(_("Demonstrations are written by people: leave the endpoints out."))
     elif evaluation:
         raise Refusal(_("An evaluation compares completions: it is a batch of kind ranking."))
+    if probation and evaluation:
+        raise Refusal(_("An evaluation compares models, by labelers who are through with probation; choose one."))
     _check_words(words_low, words_high, kind=kind)
     if suggestions is not None and kind not in (Batch.Kind.DEMONSTRATION, Batch.Kind.DIALOGUE):
         raise Refusal(_("Suggestions are for who writes answers; leave them out of any other batch."))
@@ -250,6 +255,7 @@ def create_batch(
                 words_high=words_high,
                 suggestions=suggestions,
                 review=review,
+                probation=probation,
                 created_by=created_by,
             )
             if review:

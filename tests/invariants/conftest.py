@@ -31,6 +31,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Invitation,
         Job,
         Message,
+        OnboardingSettings,
         PracticeAnswer,
         PracticeTour,
         QualityReport,
@@ -42,6 +43,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         SurveyPart,
         TeamSettings,
     )
+    from labeling.onboarding.services import begin_onboarding
 
     now = timezone.now()
     prompt = factories.make_prompt("Why?", external_id="p1")
@@ -132,6 +134,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     rows = [{"options": ["agree"], "count": 12}, {"options": ["neither", "unsaid"], "count": None}]
     tables = [{"name": "clear", "rows": rows}]
     factories.make_survey_round(report={"asked": 14, "answered": 12, "withheld": "", "tables": tables})
+    OnboardingSettings.objects.create()
+    begin_onboarding(person=hal, actor=amy, always=True)
     factories.send_message(author=amy, title="World")
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(

@@ -53,6 +53,14 @@ BREAKERS = {
     "notice_once_per_author_and_key": lambda w: copy_of("labeling_notice"),
     "notice_once_per_person": lambda w: copy_of("labeling_noticereceipt"),
     "notice_receipt_is_unread_or_says_when": update("noticereceipt", "unread = false"),
+    "user_onboarding_says_since_when": update("user", "onboarding = 'passed'", "username = 'ada'"),
+    "user_simulated_is_not_onboarded": lambda w: copy_of(
+        "labeling_user", "onboarding = 'training'", username="'new'", group="'simulated'"
+    ),
+    "batch_probation_is_of_new_work": update("batch", "probation = true, evaluation = true", "name = 'first'"),
+    "onboarding_settings_are_one_row": lambda w: copy_of("labeling_onboardingsettings", id="2"),
+    "onboarding_answers_are_1_to_500": update("onboardingsettings", "answers = 0"),
+    "onboarding_decision_says_who_and_why": lambda w: copy_of("labeling_onboardingevent", reason="'why'"),
     "survey_questionnaire_version_once": lambda w: copy_of("labeling_surveyquestionnaire"),
     "survey_questionnaire_version_from_1": lambda w: copy_of("labeling_surveyquestionnaire", version="0"),
     "survey_round_has_a_title": lambda w: copy_of(SURVEY, title="''"),

@@ -29,6 +29,7 @@ APPEND_ONLY = [
     "practiceanswer",
     "surveyquestionnaire",
     "notice",
+    "onboardingevent",
 ]
 
 

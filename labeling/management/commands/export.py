@@ -34,6 +34,9 @@ class Command(BaseCommand):
         parser.add_argument("--until", metavar="TIME", help="what was there at this time, ISO 8601 with an offset")
         parser.add_argument("--include-simulated", action="store_true", help="simulated labelers' answers too")
         parser.add_argument(
+            "--include-probation", action="store_true", help="answers of labelers whose probation is not passed, too"
+        )
+        parser.add_argument(
             "--purpose", choices=[TRAINING, EVALUATION], default=TRAINING, help="evaluation: its batches, and no others"
         )
         parser.add_argument("--name", default="", help="what the page of data sets calls it")
@@ -49,6 +52,7 @@ class Command(BaseCommand):
             "origins": options["origin"],
             "until": options["until"],
             "include_simulated": options["include_simulated"],
+            "include_probation": options["include_probation"],
             "purpose": options["purpose"],
         }
         try:
