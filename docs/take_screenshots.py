@@ -49,6 +49,7 @@ STAFF = {
     "agreement": "/agreement/",
     "quality": "/quality/?simulated=1",
     "survey-rounds": "/survey-rounds/",
+    "onboarding": "/onboarding/",
     "sent-messages": "/sent-messages/",
     "jobs": "/jobs/",
 }
