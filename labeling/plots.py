@@ -107,7 +107,7 @@ def say(value: Any, *, percent: bool = False) -> str:
     if isinstance(value, bool) or not isinstance(value, Number | date):
         return str(value)
     if isinstance(value, date):
-        return date_format(value, "SHORT_DATE_FORMAT")
+        return date_format(value)
     if isinstance(value, int):
         return number_format(value, force_grouping=True)
     if percent:
@@ -150,7 +150,8 @@ def line(
     if not drawn:
         return Plot(title, words, columns, rows, percent=percent)
     with _figure(title, words, 5.6, 2.9) as (figure, axes, out):
-        _shared(axes, x=x, y=y, percent=percent)
+        whole = all(isinstance(point[1], int) for points in drawn.values() for point in points)
+        _shared(axes, x=x, y=y, percent=percent, whole=whole)
         handles, names = [], []
         for number, (name, points) in enumerate(drawn.items()):
             colour = LINES[number % SERIES]
@@ -390,7 +391,7 @@ def _say_lines(title: str, lines: Mapping[str, Sequence[tuple]], percent: bool) 
         return _say_values(title, [(say(points[0][0]), points[0][1])], percent)
     said = [
         _("{name} from {start} ({first}) to {end} ({last})").format(
-            name=name,
+            name=name if name != title else "",
             start=say(points[0][1], percent=percent),
             first=say(points[0][0]),
             end=say(points[-1][1], percent=percent),
@@ -398,7 +399,7 @@ def _say_lines(title: str, lines: Mapping[str, Sequence[tuple]], percent: bool) 
         )
         for name, points in lines.items()
     ]
-    return f"{title}: {'; '.join(said)}."
+    return f"{title}: {'; '.join(words.strip() for words in said)}."
 
 
 # Drawing
@@ -429,7 +430,7 @@ def _figure(title: str, summary: str, width: float, height: float) -> Iterator[t
     out.svg = _svg(buffer.getvalue(), title, summary)
 
 
-def _shared(axes: Any, *, x: str, y: str = "", percent: bool = False) -> None:
+def _shared(axes: Any, *, x: str, y: str = "", percent: bool = False, whole: bool = False) -> None:
     axes.set_xlabel(_clean(x), color=INK)
     axes.set_ylabel(_clean(y), color=INK)
     axes.tick_params(color=EDGE, labelcolor=INK)
@@ -440,7 +441,7 @@ def _shared(axes: Any, *, x: str, y: str = "", percent: bool = False) -> None:
     for side in ("left", "bottom"):
         axes.spines[side].set_color(EDGE)
     _numbers(axes.xaxis, False)
-    _numbers(axes.yaxis, percent)
+    _numbers(axes.yaxis, percent, whole)
 
 
 def _limit(set_limits: Any, limits: Limits) -> None:
@@ -449,8 +450,8 @@ def _limit(set_limits: Any, limits: Limits) -> None:
         set_limits(*limits)
 
 
-def _numbers(axis: Any, percent: bool) -> None:
-    """Ticks in the reader's way of writing numbers."""
+def _numbers(axis: Any, percent: bool, whole: bool = False) -> None:
+    """Ticks in the reader's way of writing numbers; of counts none between two whole ones."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     def write(value: float, _place: int) -> str:
@@ -459,7 +460,7 @@ def _numbers(axis: Any, percent: bool) -> None:
         text = number_format(int(value) if whole else value, force_grouping=abs(value) >= 10_000)
         return f"{text} %" if percent else text
 
-    axis.set_major_locator(MaxNLocator(nbins=6))
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=whole))
     axis.set_major_formatter(FuncFormatter(write))
 
 

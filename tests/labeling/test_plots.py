@@ -121,6 +121,12 @@ def test_line_over_days_has_its_interval_and_levels_in_the_table():
     assert "2026-01" in plot.svg
 
 
+def test_counts_have_whole_ticks_and_a_single_line_is_named_once():
+    plot = plots.line("Answers", {"Answers": [(date(2026, 1, 5), 0), (date(2026, 1, 6), 1)]}, x="Day", y="Answers")
+    assert plot.summary == "Answers: from 0 (5 Jan 2026) to 1 (6 Jan 2026)."
+    assert ">0.5<" not in plot.svg and ">0.2<" not in plot.svg and ">1<" in plot.svg
+
+
 def test_nothing_to_draw_says_so():
     for plot in (
         plots.line("T", {"a": []}, x="x", y="y"),
