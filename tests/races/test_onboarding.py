@@ -6,6 +6,7 @@ import pytest
 
 from labeling.audit.models import AuditEvent
 from labeling.leasing.gates import Gate, check_gates
+from labeling.onboarding import services
 from labeling.onboarding.models import OnboardingEvent
 from labeling.onboarding.services import begin_onboarding, change_settings, decide
 from labeling.people.models import User
@@ -72,3 +73,21 @@ def test_a_decision_is_not_undone_by_a_tab_that_takes_the_next_step(people, admi
     results = second_while_the_first_is_open(end, lambda: check_gates(seen))
     assert kinds(results) == ["OnboardingOver"]
     assert fresh(ada).onboarding == "ended" and not OnboardingEvent.objects.filter(kind="trained").exists()
+
+
+def test_without_the_condition_the_tab_would_undo_the_decision(people, admins, monkeypatch):
+    def go_on(person: User, before: str, after: str, kind: str) -> None:
+        User.objects.filter(pk=person.pk).update(onboarding=after)
+        person.refresh_from_db()
+
+    monkeypatch.setattr(services, "_go_on", go_on)
+    (ada,) = people(1)
+    change_settings(switched_on=True, tour=False, answers=1, waits=True, actor=admins[0])
+    begin_onboarding(person=ada)
+    seen = fresh(ada)
+
+    def end() -> None:
+        User.objects.filter(pk=ada.pk).update(onboarding="ended")
+
+    second_while_the_first_is_open(end, lambda: check_gates(seen))
+    assert fresh(ada).onboarding == "probation"
