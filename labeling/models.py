@@ -12,6 +12,7 @@ from labeling.intake.models import Import, Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, QueuePosition, Seat, Task
 from labeling.notices.models import Notice, NoticeReceipt
 from labeling.onboarding.models import OnboardingEvent, OnboardingSettings
+from labeling.pay.models import LedgerEntry, PayDay, PayRate, PayRequest, PaySettings
 from labeling.people.models import ApiToken, Break, Invitation, TeamSettings, User
 from labeling.pipeline.models import Checkpoint, Run
 from labeling.practice.models import PracticeAnswer, PracticeTour
@@ -51,12 +52,17 @@ __all__ = [
     "Job",
     "Judgment",
     "Lease",
+    "LedgerEntry",
     "MakerTerm",
     "Message",
     "Notice",
     "NoticeReceipt",
     "OnboardingEvent",
     "OnboardingSettings",
+    "PayDay",
+    "PayRate",
+    "PayRequest",
+    "PaySettings",
     "PracticeAnswer",
     "PracticeTour",
     "Prompt",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -241,3 +241,13 @@ def send_message(*, author, **said: object):
 
     usual = {"title": "Holiday", "text": "We are closed on **Monday**.", "important": False, "audience": "all"}
     return send_notice(**{**usual, "key": uuid.uuid4().hex, **said}, author=author)
+
+
+def make_work(*, labeler, at: datetime, seconds: int, page_seconds: int | None = None) -> Lease:
+    """A task that was answered `at`, after `seconds` of active time and `page_seconds` on its page."""
+    lease = make_ranking(task=make_task(), labeler=labeler, active_seconds=seconds).lease
+    begun = at - timedelta(seconds=seconds if page_seconds is None else page_seconds)
+    times = {"granted_at": begun, "ended_at": at, "expires_at": at + timedelta(minutes=15)}
+    Lease.objects.filter(pk=lease.pk).update(active_seconds=seconds, **times)
+    lease.refresh_from_db()
+    return lease
