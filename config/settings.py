@@ -219,6 +219,8 @@ CELERY_BEAT_SCHEDULE = {
     "reports": {"task": "kwise.make_reports", "schedule": 15.0, "options": {"expires": 15}},
     # Reports are promised to be a minute old at most: the time between two looks and that of one together.
     "quality": {"task": "kwise.quality", "schedule": 20.0, "options": {"expires": 20}},
+    # Days that are over come to the ledger within a quarter of an hour.
+    "pay": {"task": "kwise.pay", "schedule": 900.0, "options": {"expires": 900}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KWISE_HOME / "beat-schedule")
 

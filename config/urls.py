@@ -28,6 +28,7 @@ FEATURES = (
     "agreement",
     "quality",
     "onboarding",
+    "pay",
     "exports",
     "pipeline",
     "campaigns",

@@ -133,6 +133,20 @@ def quality() -> None:
         close_old_connections()
 
 
+@shared_task(name="kwise.pay")
+def pay() -> None:
+    """Days that are over entered into the ledger of time, and what was added to earlier ones."""
+    from labeling.pay.services import enter_time
+
+    close_old_connections()
+    try:
+        done = enter_time()
+    finally:
+        close_old_connections()
+    if any(done.values()):
+        log.info("pay", **done)
+
+
 @signals.setup_logging.connect
 def keep_our_logging(**_: object) -> None:
     """Celery leaves the process's logging alone once somebody answers this signal; Django has set it up."""

@@ -204,8 +204,8 @@ def set_rate(*, user_id: int, valid_from: date, per_hour: int | None, actor: Use
             return earlier
         raise Conflict(
             _(
-                "There is a rate from {day} on already. Take it back first, if no entry rests on it, or let the new one "
-                "begin on another day."
+                "There is a rate from {day} on already. Take it back first, if no entry rests on it, or let the new "
+                "one begin on another day."
             ).format(day=valid_from)
         )
     before = queries.rate_on(person, valid_from)
