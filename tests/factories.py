@@ -14,6 +14,7 @@ from labeling.demos.models import Demonstration, Suggestion, WrittenPrompt
 from labeling.intake.models import Prompt, Source, SourceUser
 from labeling.leasing.models import Lease, Seat, Task
 from labeling.leasing.services import seat_groups
+from labeling.pay.models import LedgerEntry, PayDay, PayRate, PayRequest, PaySettings
 from labeling.rankings.models import Judgment, Ranking
 from labeling.reviews.models import Review
 from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
@@ -251,3 +252,26 @@ def make_work(*, labeler, at: datetime, seconds: int, page_seconds: int | None =
     Lease.objects.filter(pk=lease.pk).update(active_seconds=seconds, **times)
     lease.refresh_from_db()
     return lease
+
+
+def make_pay(*, person, admin) -> None:
+    """A row of each kind that pay has: a rate, a day of two hours, a correction that was asked for, a payment, and a
+    question that waits."""
+    day = timezone.now() - timedelta(days=1)
+    PaySettings.objects.create()
+    PayDay.objects.create(day=day.date(), begins_at=day, ends_at=timezone.now())
+    rate = PayRate.objects.create(person=person, valid_from=day.date(), per_hour=1850, created_by=admin)
+    common = {"person": person, "day": day.date()}
+    priced = {"rate": rate, "per_hour": rate.per_hour}
+    time = LedgerEntry.objects.create(
+        **common, **priced, kind="time", number=1, seconds=7200, page_seconds=9000, priced=7200, amount=3700
+    )
+    asked = PayRequest.objects.create(
+        **{"person": person, "kind": "correction", "day": day.date(), "entry": time, "minutes": 2, "text": "I read."},
+        **{"state": "accepted", "answer": "So it was.", "decided_by": admin, "decided_at": timezone.now()},
+    )
+    entered = {"created_by": admin, "reason": "So it was.", "key": "k", "request": asked}
+    LedgerEntry.objects.create(**common, **priced, **entered, kind="correction", seconds=120, priced=120, amount=62)
+    paid = {"reference": "MAY", "period_from": day.date(), "period_until": day.date(), "created_by": admin}
+    LedgerEntry.objects.create(**common, **paid, kind="payment", amount=-3000)
+    PayRequest.objects.create(person=person, kind="question", day=day.date(), text="When is it paid?")

@@ -42,11 +42,14 @@ NAMED = {
     "demonstration_id": ("demonstration", "pk"),
     "notice_id": ("notice", "pk"),
     "round_id": ("surveyround", "pk"),
+    "request_id": ("payrequest", "pk"),
+    "entry_id": ("ledgerentry", "pk"),
+    "rate_id": ("payrate", "pk"),
 }
 # These are no pages, or need what only the page before them has.
 NO_PAGES = {"dataset-file", "invitation-accept", "work-next"}
 # What these do, they do on POST alone.
-ACTIONS = ("-revoke", "-cancel", "-retry", "-restart", "-publish", "-switch", "-check")
+ACTIONS = ("-revoke", "-cancel", "-retry", "-restart", "-publish", "-switch", "-check", "-take-back")
 MOST_TRIED = 12  # rows of a model
 WORDS = """async (rules) => {
     const found = await axe.run(document, rules ? { runOnly: { type: "rule", values: rules } } : {});

@@ -137,6 +137,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     OnboardingSettings.objects.create()
     begin_onboarding(person=hal, actor=amy, always=True)
     factories.send_message(author=amy, title="World")
+    factories.make_pay(person=ada, admin=amy)
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task,
@@ -186,6 +187,7 @@ UUID_KEYS = {
     "job",
     "surveyround",
     "surveypart",
+    "payrequest",
     "question",
     "import",
     "prompt",

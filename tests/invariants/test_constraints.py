@@ -14,6 +14,8 @@ DEMONSTRATION, JUDGMENT, REVIEW = "labeling_demonstration", "labeling_judgment",
 SUGGESTION, ENDED = "labeling_suggestion", "state = 'done'"
 WRITTEN = "labeling_writtenprompt"
 SURVEY = "labeling_surveyround"
+LEDGER, REQUEST, RATE = "labeling_ledgerentry", "labeling_payrequest", "labeling_payrate"
+TIME, CORRECTED, PAID = "kind = 'time'", "kind = 'correction'", "kind = 'payment'"
 SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
 SECOND = {"revision": "2", "idempotency_key": "'second'"}
 NEW = {"idempotency_key": "'new'"}
@@ -21,6 +23,9 @@ NEW = {"idempotency_key": "'new'"}
 
 def update(table: str, change: str, where: str = "true") -> str:
     return f"UPDATE labeling_{table} SET {change} WHERE {where}"
+
+
+AGAIN = {"request_id": "NULL", "key": "NULL"}
 
 
 # name → the statement that breaks it; a function of the world where it needs somebody in it.
@@ -71,6 +76,28 @@ BREAKERS = {
     "survey_report_has_no_small_cell": lambda w: copy_of(SURVEY, "closed_at IS NOT NULL", minimum="13"),
     "survey_one_answer_per_person_and_round": lambda w: copy_of("labeling_surveypart"),
     "survey_part_state_is_known": lambda w: copy_of("labeling_surveypart", state="'odd'"),
+    "pay_settings_are_one_row": lambda w: copy_of("labeling_paysettings", id="2"),
+    "pay_settings_currency_is_known": lambda w: "INSERT INTO labeling_paysettings VALUES (1, 'XXX', 0)",
+    "pay_rate_one_from_each_day": lambda w: copy_of(RATE),
+    "pay_rate_is_above_nothing": lambda w: copy_of(RATE, valid_from="valid_from + 1", per_hour="0"),
+    "pay_day_once": lambda w: copy_of("labeling_payday", begins_at="ends_at"),
+    "pay_days_never_overlap": lambda w: copy_of("labeling_payday", day="day + 1"),
+    "pay_day_ends_after_it_begins": lambda w: copy_of("labeling_payday", day="day + 1", begins_at="ends_at + '1 s'"),
+    "pay_request_is_a_question_or_a_correction": lambda w: copy_of(REQUEST, "kind = 'question'", minutes="5"),
+    "pay_request_says_something": lambda w: copy_of(REQUEST, text="''"),
+    "pay_request_is_decided_by_somebody_who_says_why": update("payrequest", "state = 'answered'", "state = 'open'"),
+    "ledger_time_once_per_day": lambda w: copy_of(LEDGER, TIME),
+    "ledger_payment_once": lambda w: copy_of(LEDGER, PAID),
+    "ledger_entered_once_per_key": lambda w: copy_of(LEDGER, CORRECTED, request_id="NULL"),
+    "ledger_entry_is_time_a_correction_or_a_payment": lambda w: copy_of(LEDGER, CORRECTED, **AGAIN, reason="''"),
+    "ledger_amount_is_time_at_its_rate": lambda w: copy_of(LEDGER, TIME, number="2", amount="amount + 1"),
+    "ledger_entry_changes_something": lambda w: copy_of(
+        LEDGER, CORRECTED, **AGAIN, seconds="0", priced="0", amount="0", rate_id="NULL", per_hour="NULL"
+    ),
+    "ledger_payment_has_its_period_and_reference": lambda w: copy_of(LEDGER, PAID, reference="''"),
+    "ledger_request_leads_to_a_correction": lambda w: copy_of(
+        LEDGER, PAID, reference="'other'", request_id=f"(SELECT id FROM {REQUEST} WHERE state = 'open')"
+    ),
     "guideline_number_is_at_least_1": lambda w: copy_of("labeling_guideline", number="0"),
     "guideline_says_something": lambda w: copy_of("labeling_guideline", number="2", text="''"),
     "guideline_read_once_per_labeler": lambda w: copy_of("labeling_guidelineread"),
@@ -348,3 +375,46 @@ def test_a_suggestion_is_frozen_once_it_ended_and_what_was_made_of_it_always(wor
 def test_a_practice_answer_stays(world, refused):
     for statement in (update("practiceanswer", "attempt = 2"), "DELETE FROM labeling_practiceanswer"):
         assert "labeling_practiceanswer" in str(refused(statement))
+
+
+def test_programs_and_imported_labelers_are_never_paid(world, refused, sim, ada):
+    ada.username = "import:source:1"
+    ada.save()
+    for person in (sim, ada):
+        assert "never paid" in str(refused(copy_of(RATE, person_id=str(person.pk), valid_from="valid_from + 1")))
+        assert "never paid" in str(refused(copy_of(LEDGER, TIME, person_id=str(person.pk), number="9")))
+
+
+def test_rates_the_currency_and_what_was_decided_about_pay_stay(world, refused):
+    assert "Cannot update" in str(refused(update("payrate", "per_hour = 1")))
+    assert "payrate" in str(refused("DELETE FROM labeling_payrate; SET CONSTRAINTS ALL IMMEDIATE"))
+    assert "stays the currency" in str(refused(update("paysettings", "currency = 'EUR'")))
+    for change, where in (
+        ("state = 'declined'", "state = 'accepted'"),
+        ("answer = 'Other.'", "state = 'accepted'"),
+        ("text = 'Other.'", "state = 'open'"),
+        ("minutes = 500", "state = 'accepted'"),
+    ):
+        assert "decided once" in str(refused(update("payrequest", change, where)))
+    assert "Cannot delete" in str(refused("DELETE FROM labeling_payrequest"))
+
+
+def test_amounts_are_rounded_as_the_code_rounds(world, refused):
+    """Seconds around each half, both ways: PostgreSQL takes the amount of `amount_of` and no neighbour."""
+    from django.db import connection, transaction
+
+    from labeling.pay.money import amount_of
+
+    number = 10
+    for per_hour in (1, 1799, 1800, 1850, 99_999_999):
+        for seconds in (1, 2, 59, 1799, 1800, 1801, 86_399, -1, -2, -1800, -3601):
+            right = amount_of(seconds, per_hour)
+            for amount in (right - 1, right, right + 1):
+                number += 1
+                given = {"seconds": str(seconds), "priced": str(seconds), "per_hour": str(per_hour)}
+                statement = copy_of(LEDGER, TIME, **given, number=str(number), amount=str(amount))
+                if amount != right:
+                    assert "ledger_amount_is_time_at_its_rate" in str(refused(statement))
+                else:
+                    with transaction.atomic(), connection.cursor() as cursor:
+                        cursor.execute(statement)

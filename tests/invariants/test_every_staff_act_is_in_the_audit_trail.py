@@ -18,6 +18,7 @@ from labeling.blindness import services as blindness
 from labeling.exports.models import Dataset
 from labeling.forms.queries import newest_version
 from labeling.models import Checkpoint, Job, Question
+from labeling.pay import services as pay
 from labeling.people import services as people
 from labeling.people.models import User
 from labeling.pipeline import services as pipeline
@@ -34,6 +35,7 @@ NOT_ACTS = {
     "api/v1/tasks/": "work on tasks",
     "messages/": "that somebody read one is in its receipt",
     "api/v1/messages/<int:notice_id>/read/": "that somebody read one is in its receipt",
+    "pay/": "questions about one's own pay, which are rows of their own",
     "surveys/": "answers of one's own, which are anonymous",
     "tour/": "practice",
     "api/v1/tour/": "practice",
@@ -59,6 +61,11 @@ FIGURES = {
     **{"correction_hours": 48, "survey_minimum": 7, "time_zone": "Europe/Berlin"},
 }
 SURVEY = {"title": "May", "groups": ["training"], "closes_on": (timezone.now() + timedelta(days=2)).date().isoformat()}
+TODAY = timezone.now().date()
+NEXT_WEEK = TODAY + timedelta(days=7)
+PAID = {"paid-amount": "9", "paid-reference": "MAY", "paid-paid_on": TODAY}
+PAID |= {"paid-period_from": TODAY, "paid-period_until": TODAY}
+CORRECTION = {"correct-day": TODAY, "correct-minutes": "5", "correct-reason": "A call."}
 CAMPAIGN = {
     **{"splits": ["train"], "count": 5, "each": 1, "overlap": 1, "groups": ["training"], "temperature": 1},
     **{"max_tokens": 32, "seed": 0},
@@ -119,13 +126,15 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
         other_run=pipeline.start_run(name="two", **made),
         failed=factories.make_batch(),
         surveys=[factories.make_survey_round(groups=["researcher"]).pk for _ in range(2)],
+        typo=pay.set_rate(user_id=ada.pk, valid_from=NEXT_WEEK, per_hour=1, actor=amy),
+        pay_asked=pay.ask(person=ada, text="Paid when?", day=TODAY),
     )
 
 
 def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
     """(route, what stands in it, fields), in an order in which each finds what it needs."""
     person = "people/<int:user_id>/"
-    batch, run = "batches/<int:batch_id>/", "runs/<uuid:run_id>/"
+    batch, run, paid = "batches/<int:batch_id>/", "runs/<uuid:run_id>/", "payroll/people/<int:user_id>/"
     question, job = "questions/<uuid:question_id>/", "jobs/<uuid:job_id>/"
     endpoint, term = "endpoints/<int:endpoint_id>/", "blindness/terms/<int:term_id>/switch/"
     form = newest_version(None)
@@ -179,6 +188,12 @@ def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
         ("batches/<int:batch_id>/probation/", [w.batch.pk], {"probation": "on"}),
         ("survey-rounds/new/", [], {**SURVEY, "questionnaire": "demographics"}),
         ("survey-rounds/<uuid:round_id>/close/", [w.surveys[0]], {}),
+        ("payroll/settings/", [], {"currency": "USD", "floor": "9"}),
+        (f"{paid}rates/", [w.ada.pk], {"rate-valid_from": TODAY, "rate-per_hour": "18.50"}),
+        (f"{paid}rates/<int:rate_id>/take-back/", [w.ada.pk, w.typo.pk], {}),
+        (f"{paid}corrections/", [w.ada.pk], CORRECTION),
+        (f"{paid}payments/", [w.ada.pk], PAID),
+        ("payroll/requests/<uuid:request_id>/", [w.pay_asked.pk], {"do": "answer", "answer-text": "On Friday."}),
         ("datasets/new/", [], {"kind": "comparisons", "purpose": "training", "name": "first"}),
         ("runs/new/", [], run_form),
         (f"{run}cancel/", [w.run.pk], {}),

@@ -30,6 +30,8 @@ APPEND_ONLY = [
     "surveyquestionnaire",
     "notice",
     "onboardingevent",
+    "payday",
+    "ledgerentry",
 ]
 
 

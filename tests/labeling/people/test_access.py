@@ -25,6 +25,8 @@ LABELERS_TOO = (
     "tour/",
     "surveys/",
     "messages/",
+    "pay/",
+    "api/v1/pay/",
     "api/v1/tasks/",
     "api/v1/tour/",
     "api/v1/messages/",
@@ -32,9 +34,12 @@ LABELERS_TOO = (
     "api/v1/preview/",
     "api/v1/schema/",
 )
-ADMINS_ONLY = ("people/", "audit/", "settings/", "api/v1/people/")
+ADMINS_ONLY = ("people/", "payroll/", "audit/", "settings/", "api/v1/people/", "api/v1/payroll/")
 # Their own work: admins do not rank.
-NOT_ADMINS = ("work/", "answers/", "tour/", "surveys/", "messages/", "api/v1/tasks/", "api/v1/tour/")
+NOT_ADMINS = (
+    *("work/", "answers/", "tour/", "surveys/", "messages/", "pay/"),
+    *("api/v1/tasks/", "api/v1/tour/", "api/v1/pay/"),
+)
 # What its prefix does not tell.
 EXCEPTIONS = {
     "guidelines/versions/": ("researcher", "admin"),
