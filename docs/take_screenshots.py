@@ -26,6 +26,7 @@ LABELER = {
     "tour": "/tour/",
     "surveys": "/surveys/",
     "messages": "/messages/",
+    "pay": "/pay/",
     "answers": "/answers/",
     "account": "/account/",
 }
@@ -58,6 +59,8 @@ ADMIN = {
     "invitations": "/people/invitations/",
     "survey-round-new": "/survey-rounds/new/",
     "message-new": "/sent-messages/new/",
+    "payroll": "/payroll/",
+    "payroll-requests": "/payroll/requests/",
     "audit": "/audit/",
 }
 # The first row's own page of a list: page → (list, how its link begins).
@@ -71,6 +74,7 @@ FIRST = {
     "campaign": ("/campaigns/", "/campaigns/"),
     "job": ("/jobs/", "/jobs/"),
     "person": ("/people/", "/people/"),
+    "payroll-person": ("/payroll/", "/payroll/people/"),
 }
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -17,6 +18,8 @@ from labeling.governance.services import import_prompts
 from labeling.intake.models import Import, Prompt
 from labeling.intake.reading import read_rows
 from labeling.notices.services import send_notice
+from labeling.pay import queries as pay
+from labeling.pay.services import ask, correct, enter_payment, set_rate
 from labeling.people.models import User
 from labeling.people.services import create_user
 from labeling.pipeline.models import Checkpoint
@@ -101,6 +104,26 @@ def _answers() -> Iterator[tuple[Prompt, str]]:
     for row in rows:
         if row["external_id"] in found:
             yield found[row["external_id"]], row["answer"]
+
+
+def bring_pay() -> None:
+    """A rate for Ada, some days in her ledger, a payment, and a question that waits. Nothing where she has a rate.
+
+    The days are corrections: the job that enters time would find no tasks behind them, and take them away again.
+    """
+    ada, amy = User.objects.get(username="ada"), User.objects.get(username="amy")
+    if ada.pay_rates.exists():
+        return
+    today = pay.today()
+    days = [today - timedelta(days=back) for back in (17, 16, 15, 10, 9, 8, 3, 2)]
+    set_rate(user_id=ada.pk, valid_from=today - timedelta(days=20), per_hour=1800, actor=amy)
+    set_rate(user_id=ada.pk, valid_from=today - timedelta(days=6), per_hour=1950, actor=amy)
+    for number, day in enumerate(days):
+        seconds = 60 * (95 + 23 * number % 70)
+        correct(user_id=ada.pk, day=day, seconds=seconds, reason="Worked before this demo.", actor=amy)
+    first_week = {"period_from": days[0], "period_until": days[2], "paid_on": today - timedelta(days=7)}
+    enter_payment(user_id=ada.pk, amount=9000, reference="DEMO-1", actor=amy, **first_week)
+    ask(person=ada, text="I wrote to the team about the guidelines for a while.", minutes=15, day=days[-1])
 
 
 def bring_base(*, folder: Path, name: str, server: str) -> tuple[Checkpoint | None, Endpoint]:
