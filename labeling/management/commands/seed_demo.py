@@ -35,6 +35,7 @@ class Command(BaseCommand):
             content.write_welcome()
             content.bring_prompts()
             content.bring_demonstrations()
+            content.bring_pay()
             _, endpoint = content.bring_base(
                 folder=settings.BASE_MODEL, name=settings.MODEL_SERVER_NAME, server=settings.MODEL_SERVER_URL
             )

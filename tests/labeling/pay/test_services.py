@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from labeling.audit.models import AuditEvent
 from labeling.leasing.models import Lease
+from labeling.management import content
 from labeling.pay import queries, services
 from labeling.pay.models import LedgerEntry, PayDay, PayRate, PayRequest
 from labeling.pay.money import amount_of, per_hour_of, plain, read_amount, say
@@ -332,3 +333,13 @@ def test_people_come_in_pages_and_files_have_them_all(ada, bo, hal, amy):
     second = queries.earners_page(period, size=2, after=first.next)
     assert [one.person for one in (*first, *second)] == [ada, bo, hal] and second.next is None
     assert [row[0] for row in queries.earner_rows(period)] == ["ada", "bo", "hal"]
+
+
+def test_the_demo_has_pay_to_look_at_and_the_job_leaves_it(ada, amy):
+    for _ in range(2):
+        content.bring_pay()
+    make_work(labeler=ada, at=noon(2), seconds=60)
+    services.enter_time()
+    kinds = list(LedgerEntry.objects.order_by("kind").values_list("kind", flat=True))
+    assert kinds == ["correction"] * 8 + ["payment", "time"]
+    assert LedgerEntry.objects.get(kind="time").amount == 33 and queries.waiting() == 1
