@@ -1,5 +1,6 @@
 """gunicorn's settings: `gunicorn --config config/gunicorn.py config.wsgi`. Requests are logged by django-structlog."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -25,6 +26,9 @@ control_socket_disable = True
 
 
 def on_starting(server) -> None:
-    """Once, before there are workers: their pages name static files by what is collected."""
+    """Once, before there are workers: their pages name static files by what is collected, and draw with a library whose
+    import takes seconds, which each has from here."""
     manage = Path(__file__).resolve().parent.parent / "manage.py"
     subprocess.run([sys.executable, manage, "collectstatic", "--no-input", "--verbosity=0"], check=True)
+    for part in ("figure", "dates", "backends.backend_svg"):
+        importlib.import_module(f"matplotlib.{part}")
