@@ -1,5 +1,13 @@
 """Every model of the app, for Django to find. The features hold them."""
 
+from labeling.adjudication.models import (
+    AdjudicationCase,
+    AdjudicationLook,
+    AdjudicationReveal,
+    AdjudicationRule,
+    AdjudicationTally,
+    Assessment,
+)
 from labeling.audit.models import AuditEvent
 from labeling.background.models import Job
 from labeling.campaigns.models import Campaign
@@ -25,8 +33,14 @@ from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMar
 from labeling.surveys.models import SurveyOptOut, SurveyPart, SurveyQuestionnaire, SurveyRound, SurveyTally
 
 __all__ = [
+    "AdjudicationCase",
+    "AdjudicationLook",
+    "AdjudicationReveal",
+    "AdjudicationRule",
+    "AdjudicationTally",
     "Admission",
     "ApiToken",
+    "Assessment",
     "AuditEvent",
     "Batch",
     "BatchItem",

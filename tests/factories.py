@@ -91,7 +91,7 @@ def make_brief(*, batch: Batch | None = None, form: str = "plain", **brief) -> T
 
 
 def make_lease(*, task: Task, labeler, state: str = "open") -> Lease:
-    seat = task.seats.filter(state="free").order_by("number").first()
+    seat = task.seats.filter(state="free", adjudicates=False).order_by("number").first()
     Seat.objects.filter(pk=seat.pk).update(state="filled" if state == "submitted" else "taken")
     order = [str(pk) for pk in task.item.completions.order_by("id").values_list("id", flat=True)]
     return Lease.objects.create(

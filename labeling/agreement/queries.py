@@ -36,9 +36,10 @@ def check_group(group: str) -> None:
 
 
 def chosen_rankings(*, batch: Batch | None = None, group: str = "", simulated: bool = False) -> QuerySet[Ranking]:
-    """The newest revision of every ranking asked for. Simulated ones only when they are."""
+    """The newest revision of every ranking asked for. Simulated ones only when they are, decisions about what labelers
+    disagree on never: whoever gave one may have seen their answers."""
     check_group(group)
-    rankings = Ranking.objects.filter(replaced_by=None)
+    rankings = Ranking.objects.filter(replaced_by=None, adjudicates=False)
     if not simulated and group != User.Group.SIMULATED:
         rankings = rankings.exclude(group=User.Group.SIMULATED)
     if group:

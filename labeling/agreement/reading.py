@@ -53,6 +53,7 @@ ANSWERS = """
     JOIN labeling_batch batch ON batch.id = item.batch_id
     JOIN labeling_prompt prompt ON prompt.id = item.prompt_id
     WHERE NOT EXISTS (SELECT FROM labeling_ranking newer WHERE newer.replaces_id = ranking.id)
+      AND NOT ranking.adjudicates
       AND (%(simulated)s OR ranking."group" <> 'simulated')
       AND (%(group)s = '' OR ranking."group" = %(group)s)
       AND {where}

@@ -51,14 +51,14 @@ def win_rate(campaign: Campaign, *, simulated: bool | None = None) -> WinRate:
 
 def judged_by_programs_alone(campaign: Campaign) -> bool:
     """Whether only simulated labelers have ranked so far."""
-    rankings = Ranking.objects.filter(task__batch=campaign.batch)
+    rankings = Ranking.objects.filter(adjudicates=False, task__batch=campaign.batch)
     people = rankings.exclude(group=User.Group.SIMULATED).exists()
     return not people and rankings.exists()
 
 
 def _scores(campaign: Campaign, *, simulated: bool) -> Iterator[list[Score]]:
     writers = _writers(campaign)
-    rankings = Ranking.objects.filter(task__batch=campaign.batch, replaced_by=None)
+    rankings = Ranking.objects.filter(adjudicates=False, task__batch=campaign.batch, replaced_by=None)
     own = Q(group=User.Group.SIMULATED)
     rows = (
         Judgment.objects.filter(
@@ -90,7 +90,7 @@ def _writers(campaign: Campaign) -> dict[uuid.UUID, frozenset[str]]:
 def result(campaign: Campaign) -> dict:
     """The campaign's figures as JSON, with who judged."""
     simulated = judged_by_programs_alone(campaign)
-    groups = Ranking.objects.filter(task__batch=campaign.batch, replaced_by=None).order_by("group")
+    groups = Ranking.objects.filter(adjudicates=False, task__batch=campaign.batch, replaced_by=None).order_by("group")
     return {
         "win_rate": win_rate(campaign, simulated=simulated).as_json(),
         "judged_by": "simulated labelers" if simulated else "people",

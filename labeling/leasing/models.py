@@ -46,10 +46,15 @@ class Seat(models.Model):
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
+    # For a researcher who decides what labelers disagree about: in no queue, so it has no groups.
+    adjudicates = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["task", "number"], name="seat_number_once_per_task"),
+            models.CheckConstraint(
+                condition=models.Q(adjudicates=False) | models.Q(groups=[]), name="seat_that_adjudicates_is_in_no_queue"
+            ),
             models.CheckConstraint(
                 condition=models.Q(state__in=["free", "taken", "filled"]), name="seat_state_is_known"
             ),
@@ -62,7 +67,9 @@ class Seat(models.Model):
         triggers = [
             # So that the one below can trust what it reads.
             pgtrigger.Protect(
-                name="seat_keeps_its_author", operation=pgtrigger.Update, condition=pgtrigger.AnyChange("author")
+                name="seat_keeps_its_author",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("author", "adjudicates"),
             ),
         ]
 
@@ -107,6 +114,8 @@ class Lease(models.Model):
     active_seconds = models.PositiveIntegerField(default=0)
     # Its latest answer was reviewed and waits to be corrected by its labeler, however old it is.
     sent_back = models.BooleanField(default=False, db_default=False)
+    # Of a researcher who decides: in a seat that adjudicates, or without one.
+    adjudicates = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
@@ -166,9 +175,11 @@ class Lease(models.Model):
                 condition=pgtrigger.Q(new__seat__isnull=False),
                 func="""
                     IF EXISTS (
-                        SELECT FROM labeling_seat seat WHERE seat.id = NEW.seat_id AND seat.author_id = NEW.labeler_id
+                        SELECT FROM labeling_seat seat WHERE seat.id = NEW.seat_id
+                            AND (seat.author_id = NEW.labeler_id OR seat.adjudicates <> NEW.adjudicates)
                     ) THEN
-                        RAISE EXCEPTION 'Nobody reviews their own work: seat %, labeler %', NEW.seat_id, NEW.labeler_id;
+                        RAISE EXCEPTION 'Nobody reviews their own work, nor sits where one decides: seat %, labeler %',
+                            NEW.seat_id, NEW.labeler_id;
                     END IF;
                     RETURN NEW;
                 """,

@@ -574,7 +574,7 @@ def _take_up_again(person: User, state: str, guideline: int | None) -> Lease | N
     lease = (
         # Locked means: it is being submitted or skipped at this moment.
         person.leases.select_for_update(skip_locked=True, no_key=True)
-        .filter(Exists(free), state__in=LEFT)
+        .filter(Exists(free), state__in=LEFT, adjudicates=False)
         .order_by("-granted_at")
         .first()
     )
@@ -584,9 +584,9 @@ def _take_up_again(person: User, state: str, guideline: int | None) -> Lease | N
 
 
 def _sit_down_again(person: User, lease: Lease, state: str, guideline: int | None) -> bool:
+    free = Seat.objects.filter(adjudicates=True, state=Seat.State.FREE) if lease.adjudicates else seats_for(person)
     seat = (
-        seats_for(person)
-        .filter(task_id=lease.task_id)
+        free.filter(task_id=lease.task_id)
         .order_by("id")
         .select_for_update(skip_locked=True, of=("self",), no_key=True)
         .first()
@@ -1032,7 +1032,7 @@ def _fill_seat(lease: Lease) -> bool:
         # Waits where _lock_next skips: a seat that is being freed or taken decides between filled and surplus.
         lease.seat = (
             Seat.objects.select_for_update(no_key=True)
-            .filter(task_id=lease.task_id, state=Seat.State.FREE)
+            .filter(task_id=lease.task_id, state=Seat.State.FREE, adjudicates=lease.adjudicates)
             .order_by("id")
             .first()
         )

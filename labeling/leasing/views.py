@@ -90,6 +90,10 @@ def task_context(request: HttpRequest, lease: Lease) -> dict:
     """What the page of a task shows. `payload` is the same for the page's script."""
     body = task_body(lease)
     always = {"ahead": reverse("api:task-ahead"), "next": reverse("work-next"), "work": reverse("work")}
+    if lease.adjudicates:
+        # No queue: from the decision to what was decided.
+        case = reverse("adjudication-task", args=[lease.task_id])
+        always = {"next": case, "work": case}
     return {
         "lease": lease,
         # Where the page's forms go; a practice task has other addresses.
@@ -126,7 +130,7 @@ def submit(request: HttpRequest, lease_id: str) -> HttpResponse:
         context = task_context(request, lease) | {"draft": answer, "error": refusal.message, "idempotency_key": key}
         return render(request, kind.task_template, context, status=refusal.status)
     messages.success(request, _("Saved. Thank you."))
-    return redirect("work-next")
+    return redirect("adjudication-task", own.task_id) if own.adjudicates else redirect("work-next")
 
 
 @require_POST

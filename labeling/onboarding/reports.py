@@ -51,7 +51,9 @@ def report_of(person: User) -> ProbationReport:
     leases = list(given.select_related("task__batch", "task__item__prompt").order_by("-granted_at", "-id"))
     tasks = [lease.task_id for lease in leases]
     own, own_ratings = _judged(Ranking.objects.filter(lease__in=[lease.pk for lease in leases]))
-    theirs = Ranking.objects.filter(task__in=tasks, group=User.Group.RESEARCHER).exclude(labeler=person.pk)
+    theirs = Ranking.objects.filter(task__in=tasks, group=User.Group.RESEARCHER, adjudicates=False).exclude(
+        labeler=person.pk
+    )
     researchers, their_ratings = _judged(theirs)
     agree, counted = _agreement(own, researchers)
     seconds = Lease.objects.filter(

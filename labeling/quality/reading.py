@@ -32,7 +32,7 @@ JUDGMENTS = """
             SELECT * FROM labeling_ranking given
             WHERE given.labeler_id = person.id
                 AND (given."group" = 'simulated') = %(simulated)s
-                AND given.outcome = 'ranked'
+                AND given.outcome = 'ranked' AND NOT given.adjudicates
                 AND NOT EXISTS (SELECT FROM labeling_ranking newer WHERE newer.replaces_id = given.id)
             ORDER BY given.created_at DESC
             LIMIT %(most)s

@@ -41,6 +41,9 @@ class Ranking(models.Model):
     # Why it corrects the answer that it replaces.
     correction_reason = models.CharField(max_length=300, blank=True)
     surplus = models.BooleanField(default=False)
+    # A researcher's decision about what the labelers of the task disagree on. It may have been given in sight of their
+    # answers, so it is compared with none of them.
+    adjudicates = models.BooleanField(default=False, db_default=False)
     # Only what was ranked is compared; the other outcomes are answers all the same.
     outcome = models.CharField(max_length=11, choices=Outcome, default=Outcome.RANKED)
     # The form it was given under; none for one from elsewhere.
@@ -84,6 +87,10 @@ class Ranking(models.Model):
                 | (~models.Q(origin="simulated") & ~models.Q(group="simulated")),
                 name="ranking_simulated_is_marked",
             ),
+            models.CheckConstraint(
+                condition=models.Q(adjudicates=False) | models.Q(group="researcher"),
+                name="ranking_adjudicates_as_a_researcher",
+            ),
         ]
         indexes = [
             models.Index(fields=["created_at", "id"]),
@@ -91,9 +98,22 @@ class Ranking(models.Model):
             models.Index(
                 fields=["labeler", "-created_at"], condition=models.Q(revision__gt=1), name="ranking_corrections"
             ),
+            models.Index(fields=["task"], condition=models.Q(adjudicates=True), name="ranking_that_adjudicates"),
         ]
         triggers = [
             pgtrigger.Protect(name="ranking_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+            # With the answer itself, so that nothing shows a task as waiting that was decided.
+            pgtrigger.Trigger(
+                name="ranking_decides_its_case",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__adjudicates=True, new__surplus=False),
+                func="""
+                    UPDATE labeling_adjudicationcase SET state = 'decided', outcome_id = NEW.id, decided_at = now()
+                        WHERE task_id = NEW.task_id;
+                    RETURN NULL;
+                """,
+            ),
         ]
 
 

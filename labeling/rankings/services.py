@@ -75,7 +75,8 @@ def submit_to(*, lease: Lease, answer: Any, idempotency_key: str) -> tuple[Ranki
     # What is shown and asked never changes, so that an answer can be read before anything is locked.
     read = read_answer(answer, shown=lease.order_shown, form=form_of(lease))
     fields = first_answer(lease, idempotency_key=key, digest=read.digest(), head=read.head)
-    if fields is not None:
+    # That statement leaves `adjudicates` as the database has it, which is false.
+    if fields is not None and not lease.adjudicates:
         ranking, judgments = _rows(fields, read, lease)
         if settle_at_once(lease=lease, answer=ranking, parts=judgments):
             return ranking, True
@@ -100,6 +101,7 @@ def _rows(fields: dict, read: Answer, lease: Lease) -> tuple[Ranking, list[Judgm
     """What is stored, unsaved."""
     ranking = Ranking(
         **fields,
+        adjudicates=lease.adjudicates,
         form_version=lease.form_version,
         order_shown=lease.order_shown,
         order_ranked=lease.order_ranked,

@@ -16,7 +16,13 @@ from tests import factories
 def world(ada, bo, hal, amy) -> SimpleNamespace:
     """Ada has ranked and written, Bo is at a task with another behind it, and there is a job, a data set, a run …"""
     from labeling.models import (
+        AdjudicationCase,
+        AdjudicationLook,
+        AdjudicationReveal,
+        AdjudicationRule,
+        AdjudicationTally,
         Admission,
+        Assessment,
         AuditEvent,
         Break,
         Campaign,
@@ -138,6 +144,16 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     begin_onboarding(person=hal, actor=amy, always=True)
     factories.send_message(author=amy, title="World")
     factories.make_pay(person=ada, admin=amy)
+    AdjudicationRule.objects.create(batch=batch, policy="researcher")
+    AdjudicationCase.objects.create(task=task, batch=batch, disagreement=0.25)
+    pairs = [{"first": 0, "second": 1, "apart": 1, "compared": 4, "disagreement": 0.25}]
+    rule = {"policy": "researcher", "threshold": 40, "seats": 1, "most": 2}
+    Assessment.objects.create(
+        task=task, number=1, answers=[str(ranking.pk)] * 2, disagreement=0.25, pairs=pairs, rule=rule, state="agreed"
+    )
+    AdjudicationReveal.objects.create(lease=held, by=bo)
+    AdjudicationTally.objects.create(batch=batch, looked=1)
+    AdjudicationLook.objects.create()
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task,

@@ -135,6 +135,18 @@ BREAKERS = {
     "mark_state_is_known": update("completionmark", "state = 'odd', decided_at = now()"),
     "mark_is_decided_at_some_time": update("completionmark", "state = 'allowed'"),
     "campaign_compares_two_endpoints": update("campaign", "baseline_id = candidate_id"),
+    "seat_that_adjudicates_is_in_no_queue": lambda w: copy_of(
+        "labeling_seat", "groups <> '{}'", number="50", adjudicates="true"
+    ),
+    "adjudication_rule_once_per_batch": lambda w: copy_of("labeling_adjudicationrule"),
+    "adjudication_policy_is_known": update("adjudicationrule", "policy = 'odd'"),
+    "adjudication_threshold_0_to_99": update("adjudicationrule", "threshold = 100"),
+    "adjudication_seats_1_to_most": update("adjudicationrule", "seats = most + 1"),
+    "adjudication_case_is_decided_by_its_outcome": update("adjudicationcase", "state = 'decided'"),
+    "adjudication_disagreement_0_to_1": update("adjudicationcase", "disagreement = 1.5"),
+    "adjudication_look_is_one_row": update("adjudicationlook", "id = 2"),
+    "assessment_number_once_per_task": lambda w: copy_of("labeling_assessment"),
+    "assessment_state_is_known": lambda w: copy_of("labeling_assessment", number="2", state="'odd'"),
     "seat_number_once_per_task": lambda w: copy_of("labeling_seat"),
     "seat_state_is_known": update("seat", "state = 'odd'"),
     "queue_position_once_per_labeler_and_batch": lambda w: (
@@ -193,6 +205,7 @@ BREAKERS = {
     "ranking_one_per_lease_and_revision": lambda w: copy_of(RANKING, **NEW),
     "ranking_once_per_idempotency_key": lambda w: copy_of(RANKING, revision="2", replaces_id="id"),
     "ranking_revision_names_what_it_replaces": lambda w: copy_of(RANKING, **SECOND),
+    "ranking_adjudicates_as_a_researcher": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", adjudicates="true"),
     "ranking_group_is_known": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", group="'odd'"),
     "ranking_simulated_is_marked": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", group="'simulated'"),
     "ranking_outcome_is_known": lambda w: copy_of(RANKING, **SECOND, replaces_id="id", outcome="'odd'"),

@@ -32,6 +32,8 @@ APPEND_ONLY = [
     "onboardingevent",
     "payday",
     "ledgerentry",
+    "assessment",
+    "adjudicationreveal",
 ]
 
 
