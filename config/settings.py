@@ -221,6 +221,8 @@ CELERY_BEAT_SCHEDULE = {
     "quality": {"task": "kwise.quality", "schedule": 20.0, "options": {"expires": 20}},
     # Days that are over come to the ledger within a quarter of an hour.
     "pay": {"task": "kwise.pay", "schedule": 900.0, "options": {"expires": 900}},
+    # How long a task whose labelers disagree waits to be seen.
+    "adjudication": {"task": "kwise.adjudication", "schedule": 20.0, "options": {"expires": 20}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KWISE_HOME / "beat-schedule")
 

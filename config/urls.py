@@ -19,6 +19,7 @@ FEATURES = (
     "sampling",
     # Before leasing, whose addresses begin alike.
     "questions",
+    "adjudication",
     "leasing",
     "rankings",
     "demos",

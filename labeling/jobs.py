@@ -147,6 +147,19 @@ def pay() -> None:
         log.info("pay", **done)
 
 
+@shared_task(name="kwise.adjudication")
+def adjudication() -> None:
+    """Answers that came in since are compared; many times a day, so it leaves no row among the jobs."""
+    from labeling.adjudication.services import look
+
+    close_old_connections()
+    try:
+        if done := look():
+            log.info("adjudication", **done)
+    finally:
+        close_old_connections()
+
+
 @signals.setup_logging.connect
 def keep_our_logging(**_: object) -> None:
     """Celery leaves the process's logging alone once somebody answers this signal; Django has set it up."""
@@ -218,6 +231,15 @@ def admit_written_prompt(job: Job) -> dict:
     if admission is None:
         return {"prompt": "", "reason": "waits_for_review"}
     return {"prompt": str(admission.prompt_id or ""), "reason": admission.reason}
+
+
+@handles("look_for_disagreement")
+def look_for_disagreement(job: Job) -> dict:
+    from labeling.adjudication.services import look_through
+    from labeling.sampling.services import get_batch
+
+    number = job.arguments["batch"]
+    return look_through(batch=get_batch(number) if number else None, beat=partial(background.beat, job))
 
 
 @handles("look_for_maker")

@@ -24,7 +24,15 @@ VALUES = frozenset(
         # models, and what they are to each other
         *(_("policy"), _("reward"), _("itself"), _("base")),
         # what a job does, and where it is
-        *(_("import_prompts"), _("look_for_maker"), _("export"), _("publish"), _("check_endpoint"), _("sample_batch")),
+        *(
+            _("look_for_disagreement"),
+            _("import_prompts"),
+            _("look_for_maker"),
+            _("export"),
+            _("publish"),
+            _("check_endpoint"),
+            _("sample_batch"),
+        ),
         *(_("reading"), _("writing"), _("starting"), _("loading"), _("validating"), _("scoring"), _("saving")),
         *(_("validating before"), _("validating after"), _("ending an earlier trainer")),
         # why a line or an answer is left out
@@ -35,11 +43,12 @@ VALUES = frozenset(
         *(_("no_rankings"), _("not_an_object"), _("prompt_rejected"), _("too_many_labelers"), _("wrong_k")),
         *(_("wrong_ranks"), _("evaluation_batch"), _("evaluation")),
         *(_("completions_with_personal_data"), _("prompt_held"), _("prompt_dropped"), _("prompt_not_accepted")),
-        *(_("probation"), _("corrected"), _("all_bad"), _("cannot_rank"), _("no_order_asked")),
+        *(_("probation"), _("corrected"), _("all_bad"), _("cannot_rank"), _("no_order_asked"), _("adjudicated")),
+        *(_("not_adjudicated"), _("no_consensus"), _("one_answer")),
         # what a data set was asked for, and what it counts
         *(_("splits"), _("sources"), _("use_cases"), _("batches"), _("groups"), _("origins"), _("purpose")),
         *(_("include_simulated"), _("until"), _("rows"), _("pairs"), _("tied_pairs"), _("labelers")),
-        *(_("include_probation"),),
+        *(_("include_probation"), _("consensus")),
         *(_("by_split"), _("by_source"), _("by_use_case"), _("by_group"), _("by_origin"), _("by_k"), _("by_language")),
         # steps of onboarding
         *(_("began"), _("trained"), _("answered"), _("passed"), _("extended"), _("ended")),

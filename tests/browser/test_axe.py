@@ -45,6 +45,7 @@ NAMED = {
     "request_id": ("payrequest", "pk"),
     "entry_id": ("ledgerentry", "pk"),
     "rate_id": ("payrate", "pk"),
+    "task_id": ("adjudicationcase", "task"),
 }
 # These are no pages, or need what only the page before them has.
 NO_PAGES = {"dataset-file", "invitation-accept", "work-next"}

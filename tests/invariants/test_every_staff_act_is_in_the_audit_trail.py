@@ -36,6 +36,7 @@ NOT_ACTS = {
     "messages/": "that somebody read one is in its receipt",
     "api/v1/messages/<int:notice_id>/read/": "that somebody read one is in its receipt",
     "pay/": "questions about one's own pay, which are rows of their own",
+    "api/v1/adjudication/<uuid:task_id>/": "work on tasks; taking one and revealing have lines of their own",
     "surveys/": "answers of one's own, which are anonymous",
     "tour/": "practice",
     "api/v1/tour/": "practice",
@@ -66,6 +67,7 @@ NEXT_WEEK = TODAY + timedelta(days=7)
 PAID = {"paid-amount": "9", "paid-reference": "MAY", "paid-paid_on": TODAY}
 PAID |= {"paid-period_from": TODAY, "paid-period_until": TODAY}
 CORRECTION = {"correct-day": TODAY, "correct-minutes": "5", "correct-reason": "A call."}
+RULE = {"policy": "researcher", "threshold": 30, "seats": 1, "most": 2}
 CAMPAIGN = {
     **{"splits": ["train"], "count": 5, "each": 1, "overlap": 1, "groups": ["training"], "temperature": 1},
     **{"max_tokens": 32, "seed": 0},
@@ -172,6 +174,8 @@ def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
         (f"{batch}priority/", [w.batch.pk], {"priority": 3}),
         (f"{batch}close/", [w.batch.pk], {}),
         (f"{batch}reopen/", [w.batch.pk], {}),
+        ("adjudication/rule/", [], RULE),
+        ("adjudication/batches/<int:batch_id>/", [w.batch.pk], RULE),
         ("blindness/serve/", [], {"term": "One"}),
         ("blindness/completions/<uuid:completion_id>/decide/", [w.marked["Two"]], {"outcome": "allowed"}),
         ("blindness/terms/add/", [], {"text": "Qwortz"}),
@@ -224,6 +228,8 @@ def api_acts(w: SimpleNamespace) -> list[tuple[str, list, dict]]:
         (f"POST {endpoint}check/", [w.new.pk], {}),
         ("POST api/v1/batches/", [], {"name": "by api", "kind": "demonstration"}),
         ("POST api/v1/batches/<str:batch_id>/sample/", [w.batch.pk], {}),
+        ("POST api/v1/adjudication/rule/", [], RULE),
+        ("POST api/v1/adjudication/batches/<str:batch_id>/rule/", [w.batch.pk], RULE),
         ("POST api/v1/runs/", [], start),
         (f"POST {run}cancel/", [w.other_run.pk], {}),
         (f"POST {run}restart/", [w.other_run.pk], {}),

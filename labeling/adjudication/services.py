@@ -1,0 +1,398 @@
+"""Compare the answers to a task once it has all of them, and ask for more where they disagree.
+
+Nothing here is part of taking an answer: a worker looks at what came in since (`look`), or at a whole batch whose rule
+was changed (`look_through`). Both can run at any time and any number of times: a task's case is locked, its answers are
+read anew, and what was seen before is not acted upon again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from labeling.adjudication.disagreement import RANKED, Apart, Opinion, disagreement_of
+from labeling.adjudication.models import (
+    MOST_SEATS,
+    AdjudicationCase,
+    AdjudicationLook,
+    AdjudicationReveal,
+    AdjudicationRule,
+    Assessment,
+)
+from labeling.audit.services import record
+from labeling.background import services as background
+from labeling.leasing.adjudicating import open_deciding_seat, open_more_seats, take_decision, withdraw_seats
+from labeling.leasing.models import Lease, Seat, Task
+from labeling.people.models import User
+from labeling.rankings.models import Judgment, Ranking
+from labeling.refusals import NotFound, Refusal
+from labeling.sampling.models import Batch
+
+State, Policy = AdjudicationCase.State, AdjudicationRule.Policy
+TASKS_AT_ONCE = 200  # in one transaction
+ANSWERS_AT_ONCE = 2_000
+# An answer bears the time at which its transaction began; one seen now may have begun so long before.
+SLACK = timedelta(seconds=60)
+# Without an end after so long, whoever began to look has gone.
+ABANDONED = timedelta(minutes=5)
+# A task that has more answers than this is compared by its first.
+MOST_ANSWERS = 40
+
+
+# Rules
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What holds for a batch. `threshold` in percent."""
+
+    policy: str = Policy.OFF
+    threshold: int = 40
+    seats: int = 1
+    most: int = 2
+
+
+def set_rule(*, batch: Batch | None, policy: str, threshold: int, seats: int, most: int, actor: User) -> None:
+    """What happens to tasks of `batch` whose labelers disagree; with no batch, of all batches that have no rule.
+
+    A job looks at the answers that are there already. What was opened before stays open. Refusal for figures that make
+    no sense, and for a batch in which nothing is ranked.
+    """
+    if policy not in Policy.values:
+        raise Refusal(_("The policy must be one of {values}.").format(values=", ".join(Policy.values)))
+    _check_number(_("The threshold, in percent,"), threshold, 0, 99)
+    _check_number(_("The number of seats in all"), most, 1, MOST_SEATS)
+    _check_number(_("The number of seats at a time"), seats, 1, most)
+    if batch is not None and batch.kind != Batch.Kind.RANKING:
+        raise Refusal(_("Only rankings are compared; this batch asks for something else."))
+    given = {"policy": str(policy), "threshold": threshold, "seats": seats, "most": most}
+    with transaction.atomic(durable=True):
+        before = AdjudicationRule.objects.select_for_update().filter(batch=batch).first()
+        AdjudicationRule.objects.update_or_create(batch=batch, defaults=given)
+        _note_rule(batch, actor, before, given)
+
+
+def clear_rule(*, batch: Batch, actor: User) -> None:
+    """The team's default holds for `batch` again."""
+    with transaction.atomic(durable=True):
+        before = AdjudicationRule.objects.select_for_update().filter(batch=batch).first()
+        AdjudicationRule.objects.filter(batch=batch).delete()
+        _note_rule(batch, actor, before, {"policy": "team"})
+
+
+def _check_number(what: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise Refusal(
+            _("{what} must be a whole number from {least} to {most}.").format(what=what, least=least, most=most)
+        )
+
+
+def _note_rule(batch: Batch | None, actor: User, before: AdjudicationRule | None, given: dict) -> None:
+    was = {name: getattr(before, name) for name in ("policy", "threshold", "seats", "most")} if before else None
+    record(actor=actor, action="adjudication.rule", subject=batch or actor, before=was, **given)
+    background.enqueue(kind="look_for_disagreement", arguments={"batch": batch.pk if batch else None}, created_by=actor)
+
+
+def rules_of(batches: Collection[Batch]) -> dict[int, Rule]:
+    """The rule that holds for each batch, by its id."""
+    asked = AdjudicationRule.objects.filter(Q(batch=None) | Q(batch__in=[batch.pk for batch in batches]))
+    rules = {rule.batch_id: Rule(rule.policy, rule.threshold, rule.seats, rule.most) for rule in asked}
+    off = Rule()
+    return {
+        batch.pk: rules.get(batch.pk) or (rules.get(None, off) if has_teams_rule(batch) else off) for batch in batches
+    }
+
+
+def has_teams_rule(batch: Batch) -> bool:
+    """Whether the team's default is meant for it: not for what measures models, newcomers or labelers themselves."""
+    measures = batch.evaluation or batch.probation or batch.repeat_of_id is not None
+    return batch.kind == Batch.Kind.RANKING and not measures
+
+
+# Looking
+
+
+def look() -> dict[str, int]:
+    """Compare the answers to all tasks that got one since the last look; how many cases by what came of them.
+
+    Costs what came in since, whatever there was before. Returns nothing where another worker is at it.
+    """
+    AdjudicationLook.objects.bulk_create([AdjudicationLook()], ignore_conflicts=True)
+    free = Q(began_at=None) | Q(began_at__lt=Now() - ABANDONED)
+    if not AdjudicationLook.objects.filter(free).update(began_at=Now()):
+        return {}
+    mine = AdjudicationLook.objects.get()
+    try:
+        done: Counter = Counter()
+        if AdjudicationRule.objects.exclude(policy=Policy.OFF).exists():
+            for tasks in _tasks_with_answers_since(mine.read_at - SLACK):
+                done += assess(tasks=tasks)
+    except BaseException:
+        AdjudicationLook.objects.filter(began_at=mine.began_at).update(began_at=None)
+        raise
+    AdjudicationLook.objects.filter(began_at=mine.began_at).update(began_at=None, read_at=mine.began_at)
+    return dict(done)
+
+
+def _tasks_with_answers_since(since: datetime) -> Iterator[list[uuid.UUID]]:
+    last: tuple = (since, uuid.UUID(int=0))
+    while True:
+        answers = Ranking.objects.filter(
+            Q(created_at__gte=last[0]) & (Q(created_at__gt=last[0]) | Q(pk__gt=last[1]))
+        ).order_by("created_at", "id")
+        found = list(answers.values_list("created_at", "id", "task_id")[:ANSWERS_AT_ONCE])
+        yield from _some_at_once(dict.fromkeys(task for _time, _id, task in found))
+        if len(found) < ANSWERS_AT_ONCE:
+            return
+        last = found[-1][:2]
+
+
+def _some_at_once(tasks: Iterable[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
+    remaining = iter(tasks)
+    while some := list(islice(remaining, TASKS_AT_ONCE)):
+        yield some
+
+
+def look_through(*, batch: Batch | None, beat: Callable[..., None] = lambda **_: None) -> dict[str, int]:
+    """Compare the answers to all tasks of `batch`; with no batch, of all that have no rule of their own."""
+    tasks = Task.objects.filter(kind=Batch.Kind.RANKING)
+    if batch is not None:
+        tasks = tasks.filter(batch=batch)
+    else:
+        own = AdjudicationRule.objects.filter(batch__isnull=False).values("batch")
+        measures = Q(batch__evaluation=True) | Q(batch__probation=True) | Q(batch__repeat_of__isnull=False)
+        tasks = tasks.exclude(batch__in=own).exclude(measures)
+    done: Counter = Counter()
+    looked = 0
+    keys = tasks.order_by().values_list("pk", flat=True).iterator(chunk_size=TASKS_AT_ONCE)
+    for some in _some_at_once(keys):
+        done += assess(tasks=some)
+        looked += len(some)
+        beat(done=looked)
+    return dict(done)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The answers to one task, the newest of each labeler, in the order in which they are called A, B, C …."""
+
+    answers: list[str]
+    opinions: list[Opinion]
+    seats: list[dict]
+
+    @property
+    def complete(self) -> bool:
+        """Every seat of its labelers is filled."""
+        return all(seat["state"] == Seat.State.FILLED for seat in self.of_labelers)
+
+    @property
+    def of_labelers(self) -> list[dict]:
+        return [seat for seat in self.seats if not seat["adjudicates"]]
+
+
+@transaction.atomic(durable=True)
+def assess(*, tasks: Sequence[uuid.UUID]) -> Counter:
+    """Compare the answers to those of `tasks` (some hundreds at most) that have all of them, or whose answers were
+    corrected since they were compared, and act on what is found; how many cases by their state.
+    """
+    found = {task.pk: task for task in Task.objects.filter(pk__in=tasks).select_related("batch", "item__prompt")}
+    rules = rules_of({task.batch_id: task.batch for task in found.values()}.values())
+    asked = sorted(pk for pk, task in found.items() if rules[task.batch_id].policy != Policy.OFF)
+    known = set(AdjudicationCase.objects.filter(pk__in=asked).values_list("pk", flat=True))
+    seats = _seats_of(asked)
+    wanted = [pk for pk in asked if pk in known or _all_filled(seats[pk])]
+    if not wanted:
+        return Counter()
+    _make_cases([found[pk] for pk in wanted if pk not in known])
+    # In one order everywhere. What was read before the wait is read again.
+    locked = AdjudicationCase.objects.filter(pk__in=wanted).order_by("pk").select_for_update(no_key=True)
+    cases = {case.pk: case for case in locked}
+    newest = {
+        each.task_id: each
+        for each in Assessment.objects.filter(task__in=wanted).order_by("task", "-number").distinct("task")
+    }
+    done: Counter = Counter()
+    for pk, standing in _standings(wanted).items():
+        if (state := _act(found[pk], cases[pk], rules[found[pk].batch_id], standing, newest.get(pk))) is not None:
+            done[str(state)] += 1
+    return done
+
+
+def _all_filled(seats: list[dict]) -> bool:
+    own = [seat for seat in seats if not seat["adjudicates"]]
+    return bool(own) and all(seat["state"] == Seat.State.FILLED for seat in own)
+
+
+def _make_cases(tasks: list[Task]) -> None:
+    with connection.cursor() as cursor:
+        # What another worker has just made is not counted twice.
+        cursor.execute(
+            """
+            WITH made AS (
+                INSERT INTO labeling_adjudicationcase (task_id, batch_id, state, opened)
+                SELECT id, batch_id, 'agreed', 0 FROM labeling_task WHERE id = ANY(%s) ORDER BY id
+                ON CONFLICT DO NOTHING
+                RETURNING batch_id
+            )
+            INSERT INTO labeling_adjudicationtally AS old (batch_id, looked)
+            SELECT batch_id, count(*) FROM made GROUP BY batch_id ORDER BY batch_id
+            ON CONFLICT (batch_id) DO UPDATE SET looked = old.looked + excluded.looked
+            """,
+            [[task.pk for task in tasks]],
+        )
+
+
+def _seats_of(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, list[dict]]:
+    seats: dict[uuid.UUID, list[dict]] = defaultdict(list)
+    for seat in Seat.objects.filter(task__in=tasks).order_by("number").values("id", "task_id", "state", "adjudicates"):
+        seats[seat["task_id"]].append(seat)
+    return seats
+
+
+def _standings(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, Standing]:
+    seats = _seats_of(tasks)
+    answers: dict[uuid.UUID, list[tuple]] = defaultdict(list)
+    for answer in answers_to(tasks).values_list("pk", "task_id", "outcome"):
+        answers[answer[1]].append(answer)
+    compared = [pk for said in answers.values() for pk, _task, outcome in said if outcome == RANKED]
+    ranks: dict[uuid.UUID, dict[str, int]] = defaultdict(dict)
+    judged = Judgment.objects.filter(ranking__in=compared, rank__isnull=False)
+    for ranking, completion, rank in judged.values_list("ranking_id", "completion_id", "rank"):
+        ranks[ranking][str(completion)] = rank
+    return {
+        task: Standing(
+            answers=[str(pk) for pk, _task, _outcome in answers[task][:MOST_ANSWERS]],
+            opinions=[Opinion(outcome, ranks[pk]) for pk, _task, outcome in answers[task][:MOST_ANSWERS]],
+            seats=seats[task],
+        )
+        for task in tasks
+    }
+
+
+def answers_to(tasks: Collection[uuid.UUID]):
+    """The labelers' answers to `tasks` in their newest revision, in the order of the first: A, B, C …."""
+    newest = Ranking.objects.filter(task__in=tasks, replaced_by=None, adjudicates=False)
+    return newest.order_by("task", "lease__ended_at", "lease")
+
+
+def _act(task: Task, case: AdjudicationCase, rule: Rule, standing: Standing, newest: Assessment | None) -> str | None:
+    """What becomes of a locked case; None where it was looked at as it is."""
+    if newest is None and not standing.complete:
+        return None  # an answer was taken out between the first look and the lock
+    if newest is not None and newest.rule == asdict(rule):
+        if newest.answers == standing.answers:
+            return None
+        # While more labelers are at it, only what was corrected makes a difference.
+        if not standing.complete and set(newest.answers) <= set(standing.answers):
+            return None
+    disagreement, pairs = disagreement_of(standing.opinions)
+    state, opened = _decide(task.batch, case, rule, standing, disagreement)
+    if state == State.WAITING:
+        open_deciding_seat(task=task)
+    elif state in (State.AGREED, State.MORE, State.CONTESTED):
+        withdraw_seats([seat["id"] for seat in standing.seats if seat["adjudicates"]])
+    if opened > 0:
+        open_more_seats(task=task, count=opened)
+    elif state == State.AGREED and case.opened:
+        # The newest of them, of which those that are free go.
+        opened = -withdraw_seats([seat["id"] for seat in standing.of_labelers[-case.opened :]])
+    _store(task, case, rule, standing, newest, (disagreement, pairs), str(state), opened)
+    return state
+
+
+def _decide(
+    batch: Batch, case: AdjudicationCase, rule: Rule, standing: Standing, disagreement: float | None
+) -> tuple[str, int]:
+    """The state that follows, and how many more seats are to be opened."""
+    if case.outcome_id is not None:
+        return State.DECIDED, 0
+    if disagreement is None or 100 * disagreement <= rule.threshold + 1e-9:
+        return State.AGREED, 0
+    served = batch.state != Batch.State.CLOSED and not batch.imported
+    if not standing.complete and served:
+        return State.MORE, 0
+    if rule.policy in (Policy.LABELERS, Policy.BOTH) and served and case.opened < rule.most:
+        return State.MORE, min(rule.seats, rule.most - case.opened)
+    if rule.policy in (Policy.RESEARCHER, Policy.BOTH):
+        return State.WAITING, 0
+    return State.CONTESTED, 0
+
+
+def _store(
+    task: Task,
+    case: AdjudicationCase,
+    rule: Rule,
+    standing: Standing,
+    newest: Assessment | None,
+    found: tuple[float | None, list[Apart]],
+    state: str,
+    opened: int,
+) -> None:
+    disagreement, pairs = found
+    Assessment.objects.create(
+        task=task,
+        number=newest.number + 1 if newest else 1,
+        answers=standing.answers,
+        disagreement=disagreement,
+        pairs=[pair.as_json() for pair in pairs],
+        rule=asdict(rule),
+        state=state,
+        opened=opened,
+    )
+    AdjudicationCase.objects.filter(pk=case.pk).update(
+        state=state, disagreement=disagreement, opened=F("opened") + opened, looked_at=Now()
+    )
+
+
+# Deciding
+
+
+@transaction.atomic(durable=True)
+def take_case(*, task_id: uuid.UUID, researcher: User) -> Lease:
+    """The researcher's lease to decide about a task: theirs already, or new. Raises what `take_decision` raises."""
+    task = get_task(task_id)
+    lease = take_decision(task=task, researcher=researcher)
+    record(actor=researcher, action="adjudication.taken", subject=task, lease=str(lease.pk))
+    return lease
+
+
+@transaction.atomic(durable=True)
+def reveal(*, lease_id: uuid.UUID, researcher: User) -> AdjudicationReveal:
+    """The labelers' answers are shown beside the researcher's own from now on, and that they were is kept. Revealing
+    twice is revealing once. NotFound for a lease that is not theirs or decides nothing."""
+    lease = Lease.objects.filter(pk=lease_id, labeler=researcher.pk, adjudicates=True).first()
+    if lease is None:
+        raise NotFound(_("You are not deciding about a task under this id."))
+    made, created = AdjudicationReveal.objects.get_or_create(lease=lease, defaults={"by": researcher})
+    if created:
+        record(actor=researcher, action="adjudication.revealed", subject=lease.task, lease=str(lease.pk))
+    return made
+
+
+def reveal_task(*, task: Task, researcher: User) -> AdjudicationReveal:
+    """`reveal` for who decides about `task`; NotFound for everybody else."""
+    lease = Lease.objects.filter(task=task, labeler=researcher.pk, adjudicates=True).first()
+    if lease is None:
+        raise NotFound(_("You are not deciding about a task under this id."))
+    return reveal(lease_id=lease.pk, researcher=researcher)
+
+
+def get_task(task_id: uuid.UUID) -> Task:
+    """A task that was looked at; NotFound for every other."""
+    task = (
+        Task.objects.select_related("batch", "item__prompt", "adjudication_case")
+        .filter(pk=task_id, adjudication_case__isnull=False)
+        .first()
+    )
+    if task is None:
+        raise NotFound(_("The answers to this task were not compared, or there is no such task."))
+    return task
