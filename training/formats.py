@@ -38,6 +38,9 @@ RUN_FORMAT = "kwise-run"
 VERSION = 1
 KINDS = ("demonstrations", "comparisons", "prompts")
 SPLITS = ("train", "valid", "test")
+# How a row of comparisons says what all answers to its task agree on, and the version of that part of it.
+CONSENSUS_METHODS = ("modal", "bradley-terry")
+CONSENSUS_VERSION = 1
 RUN_STATES = ("running", "done", "stopped", "failed")
 STOPPED_EXIT = 143  # a run that SIGTERM ended after saving: 128 + 15, as a shell reports it
 
@@ -107,6 +110,24 @@ def pairs_of(row: dict) -> Iterator[tuple[dict, dict]]:
             yield first, second
         elif second["rank"] < first["rank"]:
             yield second, first
+
+
+def with_consensus(row: dict) -> dict | None:
+    """A comparisons row ranked as its `consensus` has it; None where there is none. Completions without a place in it
+    are left out. FormatError for a consensus of a version that this reader does not know."""
+    consensus = row.get("consensus")
+    if consensus is None:
+        return None
+    if consensus.get("version") != CONSENSUS_VERSION:
+        raise FormatError(
+            f"row {row.get('id')}: its consensus has version {consensus.get('version')}; "
+            f"this Kwise reads version {CONSENSUS_VERSION}"
+        )
+    ranks = consensus["ranks"]
+    if ranks is None:
+        return None
+    placed = [{**entry, "rank": ranks[entry["id"]]} for entry in row["completions"] if entry["id"] in ranks]
+    return {**row, "completions": placed}
 
 
 class DatasetWriter:

@@ -37,6 +37,8 @@ class Exports(APIView):
             "include_probation": body.flag("include_probation", False),
             "purpose": body.text("purpose", "", longest=20),
             "until": body.time("until", None),
+            "consensus": body.text("consensus", "", longest=20),
+            "answers": body.text("answers", "", longest=20),
         }
         body.done()
         dataset = services.request_dataset(kind=kind, question=question, name=name, created_by=request.user)

@@ -6,7 +6,17 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from labeling.exports.models import Dataset
-from labeling.exports.question import EVALUATION, TRAINING
+from labeling.exports.question import (
+    ADJUDICATED,
+    ALL,
+    BRADLEY_TERRY,
+    CONSENSUS,
+    EVALUATION,
+    MODAL,
+    NONE,
+    PREFER,
+    TRAINING,
+)
 from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
 from labeling.people.models import User
@@ -50,6 +60,27 @@ class DatasetForm(forms.Form):
             (EVALUATION, _("evaluation: its batches alone")),
         ],
         label=_("Purpose"),
+    )
+    consensus = forms.ChoiceField(
+        required=False,
+        choices=[
+            (NONE, _("none")),
+            (MODAL, _("modal: the order that most give, else the majority of each pair")),
+            (BRADLEY_TERRY, _("Bradley–Terry over all answers")),
+        ],
+        label=_("Consensus"),
+        help_text=_("Of comparisons: beside each answer, the order that all answers to its task make."),
+    )
+    answers = forms.ChoiceField(
+        required=False,
+        choices=[
+            (ALL, _("all: each labeler's, and what decided")),
+            (PREFER, _("what decided about a task where something did, else all")),
+            (ADJUDICATED, _("only what decided")),
+            (CONSENSUS, _("only the consensus, one row a task")),
+        ],
+        label=_("Answers"),
+        help_text=_("Of comparisons: what becomes of tasks that a researcher decided."),
     )
     until = forms.DateTimeField(
         required=False,

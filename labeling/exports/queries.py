@@ -54,12 +54,13 @@ def row_origin(dataset: Dataset, row_id: str) -> DatasetRow | None:
     ]
     provenance = Prefetch("completion__provenance", Provenance.objects.select_related("endpoint").order_by("id"))
     judgments = Judgment.objects.select_related("completion").prefetch_related(provenance).order_by("rank", "id")
-    return (
-        DatasetRow.objects.filter(dataset=dataset, **{by: key})
-        .select_related("prompt__source", "prompt__source_user", *answers)
-        .prefetch_related(Prefetch("ranking__judgments", judgments))
-        .first()
-    )
+    rows = DatasetRow.objects.filter(dataset=dataset).select_related("prompt__source", "prompt__source_user", *answers)
+    rows = rows.prefetch_related(Prefetch("ranking__judgments", judgments))
+    found = rows.filter(**{by: key}).first()
+    if found is None and by == "ranking":
+        # A row of consensus has its task's id, and comes from each of its answers.
+        found = rows.filter(ranking__in=Ranking.objects.filter(task=key)).first()
+    return found
 
 
 def dataset_summary(dataset: Dataset) -> dict:

@@ -16,10 +16,15 @@ from labeling.rankings.models import Ranking
 from labeling.refusals import NotFound, Refusal
 from labeling.sampling.models import Batch
 from labeling.text import check_text
+from training.formats import CONSENSUS_METHODS
 
 TRAINING, EVALUATION = "training", "evaluation"
 LISTS = ("splits", "sources", "use_cases", "batches", "groups", "origins")
-KEYS = {*LISTS, "purpose", "include_simulated", "include_probation", "until"}
+# Of comparisons alone, and in the question only where they are not the first: older questions keep their hash.
+NONE, MODAL, BRADLEY_TERRY = "none", *CONSENSUS_METHODS
+ALL, PREFER, ADJUDICATED, CONSENSUS = "all", "prefer_adjudicated", "adjudicated", "consensus"
+CHOICES = {"consensus": (NONE, MODAL, BRADLEY_TERRY), "answers": (ALL, PREFER, ADJUDICATED, CONSENSUS)}
+KEYS = {*LISTS, *CHOICES, "purpose", "include_simulated", "include_probation", "until"}
 MOST_ENTRIES = 1000
 
 
@@ -29,6 +34,10 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
     An empty list lets everything through. `purpose` "training" (the default) leaves held-out labelers and batches made
     for evaluation out, always, and answers of labelers whose probation is not passed unless `include_probation`;
     "evaluation" takes such batches alone. `until` keeps what was there at that time.
+
+    Of comparisons, `consensus` ("modal", "bradley-terry") adds to each answer the order that all of its task make.
+    `answers` says which there are: "prefer_adjudicated" takes what decided about a task where something did, and
+    "adjudicated" nothing else; "consensus" has one row a task in place of its answers.
     """
     if kind not in Dataset.Kind.values:
         raise Refusal(
@@ -47,6 +56,7 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
     normal["purpose"] = question.get("purpose") or TRAINING
     normal["include_simulated"] = question.get("include_simulated", False)
     normal["until"] = _until(question.get("until"))
+    normal |= _choices(question)
     if normal["purpose"] not in (TRAINING, EVALUATION):
         raise Refusal(
             _("The purpose is training or evaluation, not {purpose!r}.").format(purpose=str(normal["purpose"])[:60])
@@ -73,6 +83,16 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
         )
     if User.Group.SIMULATED in normal["groups"] and not normal["include_simulated"]:
         raise Refusal(_("The group simulated is there only with include_simulated; ask for it, or take the group out."))
+    if kind != Dataset.Kind.COMPARISONS and (chosen := sorted(set(normal) & set(CHOICES))):
+        raise Refusal(
+            _("Only comparisons have {name}: there is nothing to agree on elsewhere. Leave it out.").format(
+                name=chosen[0]
+            )
+        )
+    if normal.get("answers") == CONSENSUS and "consensus" not in normal:
+        raise Refusal(
+            _("Say how the consensus is made: consensus is {methods}.").format(methods=", ".join(CONSENSUS_METHODS))
+        )
     if kind == Dataset.Kind.PROMPTS:
         for name in ("groups", "origins"):
             if normal[name]:
@@ -82,6 +102,21 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
         if normal["purpose"] != TRAINING:
             raise Refusal(_("Prompts are exported for training alone; leave the purpose out."))
     return normal
+
+
+def _choices(question: dict[str, Any]) -> dict[str, str]:
+    chosen = {}
+    for name, values in CHOICES.items():
+        value = question.get(name) or values[0]
+        if value not in values:
+            raise Refusal(
+                _("{name} must be one of {values}, not {value!r}.").format(
+                    name=name, values=", ".join(values), value=str(value)[:60]
+                )
+            )
+        if value != values[0]:
+            chosen[name] = value
+    return chosen
 
 
 def _names(name: str, value: Any) -> list[str]:

@@ -8,26 +8,32 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import groupby, islice
 
+import numpy as np
 from django.conf import settings
 from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 
+from labeling.adjudication import consensus as orders
 from labeling.demos.models import Admission, Demonstration
 from labeling.exports.models import Dataset
-from labeling.exports.question import TRAINING
+from labeling.exports.question import ADJUDICATED, ALL, BRADLEY_TERRY, CONSENSUS, PREFER, TRAINING
 from labeling.governance import personal_data
 from labeling.intake.models import Prompt
 from labeling.people.models import User
 from labeling.rankings.models import Judgment, Ranking
 from labeling.reviews.models import Review
 from labeling.sampling.models import BatchItem
+from training.formats import CONSENSUS_VERSION
 
 # Rows fetched from the server-side cursor at a time: what memory holds, whatever the size of the data set.
 CHUNK = 500
+# Tasks with all their answers, of which consensus is made, at a time.
+TASKS_AT_ONCE = 100
 # Texts whose scan is remembered: a completion comes back with each labeler that ranked it.
 REMEMBERED = 20_000
 
@@ -73,6 +79,9 @@ class Line:
     answer: uuid.UUID | None  # the ranking or demonstration
     prompt: uuid.UUID
     review: uuid.UUID | None = None  # whose edit is in the row
+    # What the row's consensus is made of besides, and their labelers' groups.
+    behind: tuple[uuid.UUID, ...] = ()
+    groups: frozenset[str] = frozenset()
 
 
 class Scanner:
@@ -100,45 +109,242 @@ def lines_of(kind: str, question: dict, tally: Tally) -> Iterator[Line]:
 
 
 def comparisons(question: dict, tally: Tally) -> Iterator[Line]:
+    if question.get("answers") == CONSENSUS:
+        yield from _by_task(question, tally)
+        return
+    scanner = Scanner()
+    rankings = _included(Ranking, question, tally).order_by("created_at", "id")
+    for some in _chunks(_with_judgments(rankings), CHUNK):
+        behind = _answers_behind(question, {ranking.task_id for ranking in some}) if "consensus" in question else {}
+        lines = [line for ranking in some if (line := _compared(ranking, scanner, tally)) is not None]
+        if behind:
+            tasks = {ranking.pk: ranking.task_id for ranking in some}
+            lines = _with_consensus(question, [(line, behind.get(tasks[line.answer], ())) for line in lines])
+        yield from lines
+
+
+def _compared(ranking: Ranking, scanner: Scanner, tally: Tally) -> Line | None:
+    """The row of one ranking; None where personal data leave nothing to compare."""
+    completions = _completions_of(ranking, scanner, tally)
+    if len(completions) < 2:
+        tally.exclusions["personal_data"] += 1
+        return None
+    _count_pairs(completions, tally)
+    line = _line(ranking, tally, k=len(completions))
+    line.row.update(order_shown=ranking.order_shown, completions=completions, **_said_besides(ranking))
+    return line
+
+
+def _by_task(question: dict, tally: Tally) -> Iterator[Line]:
+    """One row a task: the order that its labelers' answers make, where two or more make one."""
+    scanner = Scanner()
+    rankings = _included(Ranking, question, tally).filter(adjudicates=False).order_by("task", "created_at", "id")
+    tasks = (list(some) for _task, some in groupby(_with_judgments(rankings), key=lambda each: each.task_id))
+    for some in _chunks(tasks, TASKS_AT_ONCE):
+        lines = []
+        for answers in some:
+            if len(answers) < 2:
+                tally.exclusions["one_answer"] += 1
+                continue
+            # Of texts alone: what a completion is called and says is the same in every answer that has it.
+            completions = {
+                entry["id"]: {**entry, "rating": None, "flags": []}
+                for answer in answers
+                for entry in _completions_of(answer, scanner, tally)
+            }
+            if len(completions) < 2:
+                tally.exclusions["personal_data"] += 1
+                continue
+            row = {"completions": [entry for _id, entry in sorted(completions.items())]}
+            behind = [
+                Behind(
+                    answer.pk,
+                    answer.group,
+                    {str(each.completion_id): each.rank for each in answer.judgments.all() if each.rank is not None},
+                )
+                for answer in answers
+            ]
+            lines.append((Line("", row, None, answers[0].task.item.prompt_id), behind, answers))
+        made = _with_consensus(question, [(line, behind) for line, behind, _answers in lines])
+        for line, (_line_before, _behind, answers) in zip(made, lines, strict=True):
+            ranks = line.row["consensus"]["ranks"]
+            if ranks is None:
+                tally.exclusions["no_consensus"] += 1
+                continue
+            yield _row_of_task(answers, line, ranks, tally)
+
+
+def _row_of_task(answers: list[Ranking], line: Line, ranks: dict[str, int], tally: Tally) -> Line:
+    completions = [
+        {key: value for key, value in entry.items() if key != "values"} | {"rank": ranks[entry["id"]]}
+        for entry in line.row["completions"]
+        if entry["id"] in ranks
+    ]
+    _count_pairs(completions, tally)
+    for answer in answers:
+        tally.labelers.add(answer.labeler_id)
+    newest = max(answers, key=lambda answer: answer.created_at)
+    groups = sorted({answer.group for answer in answers})
+    made = _line(newest, tally, k=len(completions))
+    guidelines = {answer.lease.guideline.number if answer.lease.guideline else None for answer in answers}
+    made.row.update(
+        id=str(newest.task_id),
+        labeler="consensus",
+        group=groups[0] if len(groups) == 1 else "mixed",
+        simulated=any(answer.origin == "simulated" for answer in answers),
+        guideline=guidelines.pop() if len(guidelines) == 1 else None,
+        order_shown=[],
+        completions=completions,
+        consensus=line.row["consensus"],
+    )
+    return replace(made, answer=None, behind=line.behind, groups=line.groups)
+
+
+def _with_judgments(rankings: QuerySet[Ranking]) -> Iterator[Ranking]:
+    """The rankings, streamed, each with what it said of its completions."""
     judgments = Prefetch(
         "judgments",
         Judgment.objects.select_related("completion")
         .prefetch_related("completion__provenance")
         .order_by("completion_id"),
     )
-    scanner = Scanner()
-    rankings = _included(Ranking, question, tally).select_related("form_version__form")
-    for ranking in rankings.prefetch_related(judgments).iterator(chunk_size=CHUNK):
-        completions = []
-        for judgment in ranking.judgments.all():
-            completion = judgment.completion
-            if scanner.finds(completion.pk, completion.text):
-                tally.exclusions["completions_with_personal_data"] += 1
-                continue
-            provenance = sorted(completion.provenance.all(), key=lambda entry: entry.pk)
-            completions.append(
-                {
-                    "id": str(completion.pk),
-                    "text": completion.text,
-                    "rank": judgment.rank,
-                    "rating": judgment.rating,
-                    "flags": judgment.flags,
-                    **({"values": judgment.values} if judgment.values else {}),
-                    # Two models may have written the same text; both are named.
-                    "model": ", ".join(dict.fromkeys(entry.model for entry in provenance)),
-                    "duplicates": max(0, len(provenance) - 1),
-                }
-            )
-        if len(completions) < 2:
-            tally.exclusions["personal_data"] += 1
+    chosen = rankings.select_related("form_version__form").prefetch_related(judgments)
+    return chosen.iterator(chunk_size=CHUNK)
+
+
+def _chunks(things: Iterable, size: int) -> Iterator[list]:
+    remaining = iter(things)
+    while some := list(islice(remaining, size)):
+        yield some
+
+
+def _completions_of(ranking: Ranking, scanner: Scanner, tally: Tally) -> list[dict]:
+    """What a row says of each completion that holds no personal data."""
+    completions = []
+    for judgment in ranking.judgments.all():
+        completion = judgment.completion
+        if scanner.finds(completion.pk, completion.text):
+            tally.exclusions["completions_with_personal_data"] += 1
             continue
-        ranks = Counter(entry["rank"] for entry in completions)
-        ties = sum(number * (number - 1) // 2 for number in ranks.values())
-        tally.ties += ties
-        tally.pairs += len(completions) * (len(completions) - 1) // 2 - ties
-        line = _line(ranking, tally, k=len(completions))
-        line.row.update(order_shown=ranking.order_shown, completions=completions, **_said_besides(ranking))
-        yield line
+        provenance = sorted(completion.provenance.all(), key=lambda entry: entry.pk)
+        completions.append(
+            {
+                "id": str(completion.pk),
+                "text": completion.text,
+                "rank": judgment.rank,
+                "rating": judgment.rating,
+                "flags": judgment.flags,
+                **({"values": judgment.values} if judgment.values else {}),
+                # Two models may have written the same text; both are named.
+                "model": ", ".join(dict.fromkeys(entry.model for entry in provenance)),
+                "duplicates": max(0, len(provenance) - 1),
+            }
+        )
+    return completions
+
+
+def _count_pairs(completions: list[dict], tally: Tally) -> None:
+    ranks = Counter(entry["rank"] for entry in completions)
+    ties = sum(number * (number - 1) // 2 for number in ranks.values())
+    tally.ties += ties
+    tally.pairs += len(completions) * (len(completions) - 1) // 2 - ties
+
+
+# Consensus
+
+
+@dataclass(frozen=True)
+class Behind:
+    """One answer that a consensus is made of: the rank of each of its completions."""
+
+    answer: uuid.UUID
+    group: str
+    ranks: dict[str, int]
+
+
+def _answers_behind(question: dict, tasks: set[uuid.UUID]) -> dict[uuid.UUID, list[Behind]]:
+    """Of each task the labelers' answers that the question lets in, in one order."""
+    allowed = _allowed(Ranking, question | {"answers": ALL}).filter(reason="", adjudicates=False, task__in=tasks)
+    found: dict[uuid.UUID, Behind] = {}
+    by_task: dict[uuid.UUID, list[Behind]] = defaultdict(list)
+    for pk, task, group in allowed.order_by("task", "created_at", "id").values_list("pk", "task_id", "group"):
+        found[pk] = Behind(pk, group, {})
+        by_task[task].append(found[pk])
+    judged = Judgment.objects.filter(ranking__in=list(found), rank__isnull=False)
+    for ranking, completion, rank in judged.values_list("ranking_id", "completion_id", "rank"):
+        found[ranking].ranks[str(completion)] = rank
+    return by_task
+
+
+def _with_consensus(question: dict, lines: Sequence[tuple[Line, Sequence[Behind]]]) -> list[Line]:
+    """Each line with the order that the answers behind it make of the completions that its row has and all of them
+    ranked, and with where that came from. Strengths of all lines of one K are found together."""
+    # Rows of one task have one consensus, unless a completion is left out of some.
+    places: list[tuple] = []
+    ready: dict[tuple, tuple[list[str], np.ndarray]] = {}
+    for line, behind in lines:
+        ids = [entry["id"] for entry in line.row["completions"]]
+        shared = [one for one in ids if all(one in answer.ranks for answer in behind)] if behind else []
+        places.append((id(behind), *shared))
+        if places[-1] not in ready:
+            ranks = np.array([[answer.ranks[one] for one in shared] for answer in behind], int)
+            ready[places[-1]] = shared, ranks.reshape(len(behind), len(shared))
+    method = question["consensus"]
+    found = _strongest(list(ready.values())) if method == BRADLEY_TERRY else [_modal(*each) for each in ready.values()]
+    said = {
+        place: _as_json(method, ids, ranks, order)
+        for (place, (ids, ranks)), order in zip(ready.items(), found, strict=True)
+    }
+    made = []
+    for (line, behind), place in zip(lines, places, strict=True):
+        line.row["consensus"] = said[place]
+        made.append(
+            replace(
+                line,
+                # With all answers each is in a row of its own.
+                behind=() if question.get("answers", ALL) == ALL else tuple(each.answer for each in behind),
+                groups=frozenset(each.group for each in behind),
+            )
+        )
+    return made
+
+
+def _as_json(method: str, ids: list[str], ranks: np.ndarray, order: orders.Order) -> dict:
+    strengths = {} if order.strengths is None else dict(zip(ids, map(_rounded, order.strengths), strict=True))
+    return {
+        "method": method,
+        "version": CONSENSUS_VERSION,
+        "answers": len(ranks),
+        "agreement": _rounded(orders.agreement_of(ranks)) if len(ids) > 1 else None,
+        "by": order.by,
+        "ranks": None if order.ranks is None else dict(zip(ids, map(int, order.ranks), strict=True)),
+        **({"strengths": strengths} if strengths else {}),
+    }
+
+
+NOTHING = orders.Order(None, "nothing")
+
+
+def _modal(ids: list[str], ranks: np.ndarray) -> orders.Order:
+    return orders.modal(ranks) if len(ids) > 1 else NOTHING
+
+
+def _strongest(ready: list[tuple[list[str], np.ndarray]]) -> list[orders.Order]:
+    found = [NOTHING] * len(ready)
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for place, (ids, _ranks) in enumerate(ready):
+        if len(ids) > 1:
+            by_size[len(ids)].append(place)
+    for places in by_size.values():
+        wins = np.stack([orders.wins_of(ready[place][1]) for place in places])
+        for place, strengths in zip(places, orders.strengths_of(wins), strict=True):
+            found[place] = orders.Order(orders.order_of(strengths), "strength", strengths)
+    return found
+
+
+def _rounded(number: float | None) -> float | None:
+    """As the file has it: what is beyond differs between machines. 0.0 has no sign."""
+    return None if number is None else round(float(number), 4) + 0.0
 
 
 def _said_besides(ranking: Ranking) -> dict:
@@ -152,6 +358,7 @@ def _said_besides(ranking: Ranking) -> dict:
         "prompt_flags": ranking.prompt_fields.get("flags"),
         "prompt_values": ranking.prompt_fields.get("values"),
         "form": {"name": version.form.name, "number": version.number} if version else None,
+        "adjudicates": ranking.adjudicates,
     }
     return {name: value for name, value in besides.items() if value}
 
@@ -219,6 +426,15 @@ ON_PROBATION = Q(
 
 def _included(model: type[Ranking] | type[Demonstration], question: dict, tally: Tally) -> QuerySet:
     """The answers that the question takes; those it asks for and may not have are counted by the first reason."""
+    answers = _allowed(model, question)
+    refused = answers.exclude(reason="").order_by().values_list("reason").annotate(Count("pk"))
+    tally.exclusions.update(dict(refused))
+    joined = ("lease__guideline", "task__batch", "task__item__prompt__source", "task__item__prompt__source_user")
+    return answers.filter(reason="").select_related(*joined).order_by("created_at", "id")
+
+
+def _allowed(model: type[Ranking] | type[Demonstration], question: dict) -> QuerySet:
+    """The answers that the question asks for, each with the `reason` why it may not have it, empty where it may."""
     answers = model.objects.filter(_prompt_filter(question, "task__item__prompt__"))
     newer = model.objects.filter(replaces=OuterRef("pk"))
     if question["until"]:
@@ -271,11 +487,22 @@ def _included(model: type[Ranking] | type[Demonstration], question: dict, tally:
             When(~Q(outcome=Ranking.Outcome.RANKED), then=F("outcome")),
             When(form_version__definition__order="none", then=Value("no_order_asked")),
         ]
-    answers = answers.annotate(reason=Case(*reasons, default=Value(""), output_field=CharField()))
-    refused = answers.exclude(reason="").order_by().values_list("reason").annotate(Count("pk"))
-    tally.exclusions.update(dict(refused))
-    joined = ("lease__guideline", "task__batch", "task__item__prompt__source", "task__item__prompt__source_user")
-    return answers.filter(reason="").select_related(*joined).order_by("created_at", "id")
+        reasons += _not_wanted(question, answers)
+    return answers.annotate(reason=Case(*reasons, default=Value(""), output_field=CharField()))
+
+
+def _not_wanted(question: dict, asked: QuerySet) -> list[When]:
+    """Why an answer is left out for the sake of one that decided about its task."""
+    policy = question.get("answers", ALL)
+    if policy == ADJUDICATED:
+        return [When(Q(adjudicates=False) | Q(surplus=True), then=Value("not_adjudicated"))]
+    if policy == CONSENSUS:
+        return [When(adjudicates=True, then=Value("adjudicated"))]
+    if policy == PREFER:
+        # Also one that says that nothing can be ranked.
+        decided = asked.filter(task=OuterRef("task"), adjudicates=True, surplus=False)
+        return [When(Q(Exists(decided), adjudicates=False), then=Value("adjudicated"))]
+    return []
 
 
 def _prompt_filter(question: dict, path: str) -> Q:

@@ -120,7 +120,9 @@ def _write(dataset: Dataset, staging: Path, lineage: Path, beat: Beat) -> dict:
         for line in lines_of(dataset.kind, dataset.question, tally):
             guard(line, dataset.question)
             writer.add(line.split, line.row)
-            origins.write(f"{line.prompt}\t{line.answer or ''}\t{line.review or ''}\n")
+            # Each answer that the row learned from: its own, then those behind its consensus.
+            for answer in dict.fromkeys([line.answer, *line.behind]) if line.answer else line.behind or [None]:
+                origins.write(f"{line.prompt}\t{answer or ''}\t{line.review or ''}\n")
             if time.monotonic() - told > BEAT_EVERY:
                 tell(done=tally.rows)
                 told = time.monotonic()
@@ -130,7 +132,7 @@ def _write(dataset: Dataset, staging: Path, lineage: Path, beat: Beat) -> dict:
 
 def guard(line: Line, question: dict) -> None:
     """The last look at a row before it is written: promise 8 does not hang on one WHERE alone."""
-    hands = (line.row.get("group"), line.row.get("reviewer_group"))
+    hands = (line.row.get("group"), line.row.get("reviewer_group"), *line.groups)
     if question["purpose"] == TRAINING and User.Group.HELD_OUT in hands:
         raise HeldOutInTraining(f"row {line.row['id']} is a held-out labeler's and the export is for training")
 

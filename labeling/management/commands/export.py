@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from labeling.exports.models import Dataset
-from labeling.exports.question import EVALUATION, TRAINING
+from labeling.exports.question import CHOICES, EVALUATION, TRAINING
 from labeling.exports.services import create_dataset
 from labeling.intake.models import Split
 from labeling.refusals import Refusal
@@ -39,6 +39,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--purpose", choices=[TRAINING, EVALUATION], default=TRAINING, help="evaluation: its batches, and no others"
         )
+        parser.add_argument(
+            "--consensus", choices=CHOICES["consensus"], help="comparisons: an order of all answers beside each"
+        )
+        parser.add_argument(
+            "--answers", choices=CHOICES["answers"], help="comparisons: what becomes of tasks that were adjudicated"
+        )
         parser.add_argument("--name", default="", help="what the page of data sets calls it")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -54,6 +60,8 @@ class Command(BaseCommand):
             "include_simulated": options["include_simulated"],
             "include_probation": options["include_probation"],
             "purpose": options["purpose"],
+            "consensus": options["consensus"],
+            "answers": options["answers"],
         }
         try:
             dataset = create_dataset(kind=kind, question=question, out=out, name=name)
