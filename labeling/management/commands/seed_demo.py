@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.leasing.services import open_tasks
 from labeling.management import content
+from labeling.management.disagreement import bring_disagreement
+from labeling.people.models import User
 from labeling.refusals import Refusal
 from labeling.sampling.briefs import create_prompt_batch
 from labeling.sampling.choosing import Selection
@@ -25,8 +27,8 @@ TALKED = Selection(sources=(content.SOURCE,), splits=("train",), count=2)
 class Command(BaseCommand):
     help = (
         "Make the demo's content: three accounts, the packaged prompts and answers, and batches: to rank, to write for "
-        "with suggestions and reviews, of dialogues, of prompts to write. Needs the model server. Can be run again; "
-        "prints who may sign in."
+        "with suggestions and reviews, of dialogues, of prompts to write, of two tasks whose labelers disagree. Needs "
+        "the model server. Can be run again; prints who may sign in."
     )
 
     def handle(self, **_: object) -> None:
@@ -88,6 +90,7 @@ class Command(BaseCommand):
                 if batch.state == Batch.State.SAMPLING:
                     fill_batch(batch=batch, beat=lambda **_: None, stored=partial(open_tasks, batch=batch))
                 open_tasks(batch=batch)
+            bring_disagreement(actor=User.objects.get(username="amy"))
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
         named = Completion.objects.filter(item__batch=ranking, pk__in=CompletionMark.objects.values("completion"))
