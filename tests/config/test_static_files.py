@@ -38,7 +38,8 @@ def test_a_browser_keeps_a_hashed_file_and_gets_it_compressed(tmp_path, monkeypa
         response = serve(RequestFactory().get(storage.url("css/kwise.css"), headers={"accept-encoding": "gzip"}))
     assert response.headers["Content-Encoding"] == "gzip"
     assert "immutable" in response.headers["Cache-Control"]
-    response.close()
+    # Not `response.close()`, which tells the database connection of an earlier test that a request has ended.
+    response.file_to_stream.close()
 
 
 def test_where_nobody_collected_names_stay_plain():
