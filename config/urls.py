@@ -30,6 +30,7 @@ FEATURES = (
     "quality",
     "onboarding",
     "pay",
+    "label_errors",
     "exports",
     "pipeline",
     "campaigns",

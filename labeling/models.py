@@ -17,6 +17,14 @@ from labeling.forms.models import Form, FormVersion
 from labeling.governance.models import Decision, Finding
 from labeling.guidelines.models import Guideline, GuidelineRead
 from labeling.intake.models import Import, Prompt, Source, SourceUser
+from labeling.label_errors.models import (
+    CompletionScore,
+    ErrorDraw,
+    ErrorItem,
+    ErrorVerdict,
+    Suspicion,
+    SuspicionState,
+)
 from labeling.leasing.models import Lease, QueuePosition, Seat, Task
 from labeling.notices.models import Notice, NoticeReceipt
 from labeling.onboarding.models import OnboardingEvent, OnboardingSettings
@@ -49,6 +57,7 @@ __all__ = [
     "Checkpoint",
     "Completion",
     "CompletionMark",
+    "CompletionScore",
     "CompletionTraits",
     "Dataset",
     "DatasetRow",
@@ -56,6 +65,9 @@ __all__ = [
     "Demonstration",
     "DemonstrationSuggestion",
     "Endpoint",
+    "ErrorDraw",
+    "ErrorItem",
+    "ErrorVerdict",
     "Finding",
     "Form",
     "FormVersion",
@@ -99,6 +111,8 @@ __all__ = [
     "SurveyQuestionnaire",
     "SurveyRound",
     "SurveyTally",
+    "Suspicion",
+    "SuspicionState",
     "Task",
     "TeamSettings",
     "User",

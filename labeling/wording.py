@@ -45,8 +45,10 @@ VALUES = frozenset(
         *(_("completions_with_personal_data"), _("prompt_held"), _("prompt_dropped"), _("prompt_not_accepted")),
         *(_("probation"), _("corrected"), _("all_bad"), _("cannot_rank"), _("no_order_asked"), _("adjudicated")),
         *(_("not_adjudicated"), _("no_consensus"), _("one_answer")),
+        *(_("label_error"),),
         # what a data set was asked for, and what it counts
         *(_("splits"), _("sources"), _("use_cases"), _("batches"), _("groups"), _("origins"), _("purpose")),
+        *(_("leave_out_errors"), _("find_label_errors"), _("comparing")),
         *(_("include_simulated"), _("until"), _("rows"), _("pairs"), _("tied_pairs"), _("labelers")),
         *(_("include_probation"), _("consensus")),
         *(_("by_split"), _("by_source"), _("by_use_case"), _("by_group"), _("by_origin"), _("by_k"), _("by_language")),

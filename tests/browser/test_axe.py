@@ -46,6 +46,8 @@ NAMED = {
     "entry_id": ("ledgerentry", "pk"),
     "rate_id": ("payrate", "pk"),
     "task_id": ("adjudicationcase", "task"),
+    "error_id": ("erroritem", "pk"),
+    "table": ("form", "name"),
 }
 # These are no pages, or need what only the page before them has.
 NO_PAGES = {"dataset-file", "invitation-accept", "work-next"}

@@ -28,9 +28,13 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Campaign,
         Checkpoint,
         CompletionMark,
+        CompletionScore,
         Dataset,
         DatasetRow,
         DemonstrationSuggestion,
+        ErrorDraw,
+        ErrorItem,
+        ErrorVerdict,
         Finding,
         Guideline,
         GuidelineRead,
@@ -47,6 +51,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Report,
         Run,
         SurveyPart,
+        Suspicion,
+        SuspicionState,
         TeamSettings,
     )
     from labeling.onboarding.services import begin_onboarding
@@ -154,6 +160,29 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     AdjudicationReveal.objects.create(lease=held, by=bo)
     AdjudicationTally.objects.create(batch=batch, looked=1)
     AdjudicationLook.objects.create()
+    looked_at = factories.make_ranking(task=factories.make_task(), labeler=hal)
+    reward = Checkpoint.objects.create(name="reward", kind="reward", folder="/reward", weights_sha256="1" * 64)
+    CompletionScore.objects.create(checkpoint=reward, completion=task.item.completions.first(), score=0.5)
+    SuspicionState.objects.create(checkpoint=reward)
+    for each in (ranking, looked_at):
+        Suspicion.objects.create(
+            ranking=each, task=each.task, simulated=False, pairs=6, compared=6, contradicted=2, opposite=0.5, score=-0.5
+        )
+    draw = ErrorDraw.objects.create(size=2, share=50, seed=1, checkpoint=reward, created_by=amy)
+    for position, (each, judged_at) in enumerate(((ranking, None), (looked_at, now))):
+        item = ErrorItem.objects.create(
+            draw=draw,
+            position=position,
+            ranking=each,
+            suspicious=not position,
+            random=bool(position),
+            score=-0.5,
+            pairs=[each.order_shown[:2]],
+            claimed_by=amy,
+            claimed_until=now,
+            judged_at=judged_at,
+        )
+    ErrorVerdict.objects.create(item=item, reviewer=amy, verdict="error", note="The other way round.")
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task,
@@ -167,6 +196,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         prompt_review=prompt_review,
         endpoint=endpoint,
         hal=hal,
+        # A ranking that nobody was given to look at.
+        unlooked=factories.make_ranking(task=factories.make_task(), labeler=hal),
     )
 
 
@@ -204,6 +235,8 @@ UUID_KEYS = {
     "surveyround",
     "surveypart",
     "payrequest",
+    "erroritem",
+    "errorverdict",
     "question",
     "import",
     "prompt",

@@ -16,6 +16,7 @@ WRITTEN = "labeling_writtenprompt"
 SURVEY = "labeling_surveyround"
 LEDGER, REQUEST, RATE = "labeling_ledgerentry", "labeling_payrequest", "labeling_payrate"
 TIME, CORRECTED, PAID = "kind = 'time'", "kind = 'correction'", "kind = 'payment'"
+ERROR_ITEM, LOOKED_AT = "labeling_erroritem", "judged_at IS NOT NULL"
 SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
 SECOND = {"revision": "2", "idempotency_key": "'second'"}
 NEW = {"idempotency_key": "'new'"}
@@ -98,6 +99,23 @@ BREAKERS = {
     "ledger_request_leads_to_a_correction": lambda w: copy_of(
         LEDGER, PAID, reference="'other'", request_id=f"(SELECT id FROM {REQUEST} WHERE state = 'open')"
     ),
+    "completion_score_once_per_model": lambda w: copy_of("labeling_completionscore"),
+    "completion_score_or_why_not": lambda w: copy_of("labeling_completionscore", refused="'no'"),
+    "suspicion_state_is_one_row": lambda w: copy_of("labeling_suspicionstate", id="2"),
+    "suspicion_contradicted_of_compared": update("suspicion", "contradicted = 7"),
+    "suspicion_opposite_is_a_probability": update("suspicion", "opposite = 1.1"),
+    "error_draw_of_1_to_1000": lambda w: copy_of("labeling_errordraw", size="1001"),
+    "error_draw_share_of_a_hundred": lambda w: copy_of("labeling_errordraw", share="101"),
+    "error_item_once_per_answer": lambda w: copy_of(ERROR_ITEM, LOOKED_AT, position="9"),
+    "error_item_place_once_per_draw": lambda w: copy_of(ERROR_ITEM, LOOKED_AT, ranking_id=f"'{w.unlooked.pk}'::uuid"),
+    "error_item_one_held_per_person": lambda w: copy_of(
+        ERROR_ITEM, "judged_at IS NULL", position="9", ranking_id=f"'{w.unlooked.pk}'::uuid"
+    ),
+    "error_item_has_an_arm": lambda w: copy_of(ERROR_ITEM, LOOKED_AT, suspicious="false", random="false"),
+    "error_item_is_held_until_some_time": update("erroritem", "claimed_until = NULL"),
+    "error_verdict_one_per_person_and_revision": lambda w: copy_of("labeling_errorverdict"),
+    "error_verdict_is_known": lambda w: copy_of("labeling_errorverdict", verdict="'odd'"),
+    "error_verdict_revision_names_what_it_replaces": lambda w: copy_of("labeling_errorverdict", revision="2"),
     "guideline_number_is_at_least_1": lambda w: copy_of("labeling_guideline", number="0"),
     "guideline_says_something": lambda w: copy_of("labeling_guideline", number="2", text="''"),
     "guideline_read_once_per_labeler": lambda w: copy_of("labeling_guidelineread"),
@@ -272,9 +290,10 @@ def test_an_answer_is_replaced_once(world, refused):
     """Two corrections of one answer would leave two that are the latest."""
     from django.db import connection
 
+    first = f"id = '{world.ranking.pk}'"
     with connection.cursor() as cursor:
-        cursor.execute(copy_of(RANKING, **SECOND, replaces_id="id"))
-    third = copy_of(RANKING, "revision = 1", revision="3", idempotency_key="'third'", replaces_id="id")
+        cursor.execute(copy_of(RANKING, first, **SECOND, replaces_id="id"))
+    third = copy_of(RANKING, first, revision="3", idempotency_key="'third'", replaces_id="id")
     assert "replaces_id" in refused(third).__cause__.diag.constraint_name
 
 

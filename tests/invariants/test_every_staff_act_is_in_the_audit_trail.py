@@ -17,6 +17,7 @@ from labeling.audit.models import AuditEvent
 from labeling.blindness import services as blindness
 from labeling.exports.models import Dataset
 from labeling.forms.queries import newest_version
+from labeling.label_errors import services as label_errors
 from labeling.models import Checkpoint, Job, Question
 from labeling.pay import services as pay
 from labeling.people import services as people
@@ -46,6 +47,8 @@ NOT_ACTS = {
     "account/opt-out/": "one's own choice, and nobody else's business",
     "account/keys/": "one's own keys",
     "account/": "one's own name to show",
+    "label-errors/next/": "takes an answer to look at, for ten minutes; the verdict has its line",
+    "api/v1/label-errors/next/": "takes an answer to look at",
 }
 GOOD = "correct horse battery"
 PASSWORDS = {"old_password": "a long password", "new_password1": GOOD, "new_password2": GOOD}
@@ -127,10 +130,22 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
         run=pipeline.start_run(name="one", **made),
         other_run=pipeline.start_run(name="two", **made),
         failed=factories.make_batch(),
+        errors=errors_of(amy, ada),
         surveys=[factories.make_survey_round(groups=["researcher"]).pk for _ in range(2)],
         typo=pay.set_rate(user_id=ada.pk, valid_from=NEXT_WEEK, per_hour=1, actor=amy),
         pay_asked=pay.ask(person=ada, text="Paid when?", day=TODAY),
     )
+
+
+def errors_of(reviewer, labeler) -> list:
+    """The ids of an answer that `reviewer` has looked at, and of one that they hold; two more were never drawn."""
+    for _ in range(4):
+        factories.make_ranking(task=factories.make_task(), labeler=labeler)
+    label_errors.refresh()
+    label_errors.draw_answers(size=2, share=0, actor=reviewer)
+    done = label_errors.claim_next(reviewer=reviewer)
+    label_errors.judge(item_id=done.pk, reviewer=reviewer, verdict="fine")
+    return [done.pk, label_errors.claim_next(reviewer=reviewer).pk]
 
 
 def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
@@ -198,6 +213,9 @@ def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
         (f"{paid}corrections/", [w.ada.pk], CORRECTION),
         (f"{paid}payments/", [w.ada.pk], PAID),
         ("payroll/requests/<uuid:request_id>/", [w.pay_asked.pk], {"do": "answer", "answer-text": "On Friday."}),
+        ("label-errors/look/", [], {}),
+        ("label-errors/draw/", [], {"size": 1, "share": 0}),
+        ("label-errors/<uuid:error_id>/", [w.errors[1]], {"verdict": "error"}),
         ("datasets/new/", [], {"kind": "comparisons", "purpose": "training", "name": "first"}),
         ("runs/new/", [], run_form),
         (f"{run}cancel/", [w.run.pk], {}),
@@ -249,6 +267,9 @@ def api_acts(w: SimpleNamespace) -> list[tuple[str, list, dict]]:
         ),
         ("POST api/v1/survey-rounds/", [], {**SURVEY, "questionnaire": "satisfaction"}),
         ("POST api/v1/survey-rounds/<uuid:round_id>/close/", [w.surveys[1]], {}),
+        ("POST api/v1/label-errors/look/", [], {}),
+        ("POST api/v1/label-errors/draws/", [], {"size": 1}),
+        ("POST api/v1/label-errors/<uuid:error_id>/verdict/", [w.errors[0]], {"verdict": "unclear"}),
         ("POST api/v1/maker-terms/", [], {"text": "Wortzog"}),
         ("PATCH api/v1/maker-terms/<str:term_id>/", [w.term.pk], {"active": False}),
         ("POST api/v1/maker-marks/<str:completion_id>/", [w.marked["Three"]], {"outcome": "withheld"}),

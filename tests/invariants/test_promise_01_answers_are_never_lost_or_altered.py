@@ -34,6 +34,9 @@ APPEND_ONLY = [
     "ledgerentry",
     "assessment",
     "adjudicationreveal",
+    "completionscore",
+    "errordraw",
+    "errorverdict",
 ]
 
 
