@@ -223,6 +223,7 @@ CELERY_BEAT_SCHEDULE = {
     "pay": {"task": "kwise.pay", "schedule": 900.0, "options": {"expires": 900}},
     # How long a task whose labelers disagree waits to be seen.
     "adjudication": {"task": "kwise.adjudication", "schedule": 20.0, "options": {"expires": 20}},
+    "label-errors": {"task": "kwise.label_errors", "schedule": 30.0, "options": {"expires": 30}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KWISE_HOME / "beat-schedule")
 
@@ -249,6 +250,8 @@ TEAM_SETTINGS_KEPT = 1
 
 # Models
 MODEL_SERVER_URL = env.str("MODEL_SERVER_URL", default="http://127.0.0.1:8001")
+# Where the newest reward model is asked for scores: a vLLM server of its own, or the embedded one beside its others.
+REWARD_SERVER_URL = env.str("REWARD_SERVER_URL", default="") or MODEL_SERVER_URL
 MODEL_SERVER_NAME = env.str("MODEL_SERVER_NAME", default="smollm2-135m")
 BASE_MODEL = Path(env.str("BASE_MODEL", default=str(KWISE_HOME / "models" / "smollm2-135m")))
 # What starts a trainer. Over several GPUs: "accelerate launch --config_file FILE -m training".

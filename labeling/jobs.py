@@ -109,7 +109,8 @@ def sweep() -> None:
 @shared_task(name=reports.MAKE_REPORTS)
 def make_reports() -> None:
     """Keep up the reports that somebody looks at. The features that have any register them when they are imported."""
-    import labeling.agreement.reports  # noqa: F401
+    import labeling.agreement.reports
+    import labeling.label_errors.reports  # noqa: F401
 
     close_old_connections()
     try:
@@ -156,6 +157,21 @@ def adjudication() -> None:
     try:
         if done := look():
             log.info("adjudication", **done)
+    finally:
+        close_old_connections()
+
+
+@shared_task(name="kwise.label_errors")
+def label_errors() -> None:
+    """New answers compared with their colleagues' at once; what a reward model has to be asked about is a job."""
+    from labeling.label_errors.services import refresh
+    from labeling.pipeline.scoring import keep_up
+
+    close_old_connections()
+    try:
+        if done := refresh():
+            log.info("label_errors", answers=done)
+        keep_up()
     finally:
         close_old_connections()
 
@@ -247,3 +263,10 @@ def look_for_maker(job: Job) -> dict:
     from labeling.blindness.services import get_term, look_for_term
 
     return look_for_term(term=get_term(job.arguments["term"]), beat=partial(background.beat, job))
+
+
+@handles("find_label_errors")
+def find_label_errors(job: Job) -> dict:
+    from labeling.pipeline.scoring import look_for_errors
+
+    return look_for_errors(job=job, beat=partial(background.beat, job))
