@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from labeling.api import IsResearcher
 from labeling.exports import queries, services
 from labeling.exports.downloads import send_file
-from labeling.exports.question import LISTS
+from labeling.exports.question import LISTS, WISHES
 from labeling.fields import Fields
 
 OBJECT = OpenApiTypes.OBJECT
@@ -33,8 +33,8 @@ class Exports(APIView):
         kind, name = body.text("kind", longest=20), body.text("name", "", longest=100)
         question = {
             **{key: body.texts(key, []) for key in LISTS},
+            **{key: body.flag(key, False) for key in WISHES},
             "include_simulated": body.flag("include_simulated", False),
-            "include_probation": body.flag("include_probation", False),
             "purpose": body.text("purpose", "", longest=20),
             "until": body.time("until", None),
             "consensus": body.text("consensus", "", longest=20),

@@ -54,6 +54,9 @@ class DatasetForm(forms.Form):
     include_probation = forms.BooleanField(
         required=False, label=_("With the answers of labelers whose probation is not passed")
     )
+    leave_out_errors = forms.BooleanField(
+        required=False, label=_("Without rankings in which somebody found an error (comparisons alone)")
+    )
     purpose = forms.ChoiceField(
         choices=[
             (TRAINING, _("training: without held-out labelers")),

@@ -24,7 +24,9 @@ LISTS = ("splits", "sources", "use_cases", "batches", "groups", "origins")
 NONE, MODAL, BRADLEY_TERRY = "none", *CONSENSUS_METHODS
 ALL, PREFER, ADJUDICATED, CONSENSUS = "all", "prefer_adjudicated", "adjudicated", "consensus"
 CHOICES = {"consensus": (NONE, MODAL, BRADLEY_TERRY), "answers": (ALL, PREFER, ADJUDICATED, CONSENSUS)}
-KEYS = {*LISTS, *CHOICES, "purpose", "include_simulated", "include_probation", "until"}
+# These, too, only where somebody wants them.
+WISHES = ("include_probation", "leave_out_errors")
+KEYS = {*LISTS, *CHOICES, *WISHES, "purpose", "include_simulated", "until"}
 MOST_ENTRIES = 1000
 
 
@@ -33,7 +35,8 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
 
     An empty list lets everything through. `purpose` "training" (the default) leaves held-out labelers and batches made
     for evaluation out, always, and answers of labelers whose probation is not passed unless `include_probation`;
-    "evaluation" takes such batches alone. `until` keeps what was there at that time.
+    "evaluation" takes such batches alone. `until` keeps what was there at that time. `leave_out_errors` leaves rankings
+    out in which somebody found an error (docs/label-errors.md).
 
     Of comparisons, `consensus` ("modal", "bradley-terry") adds to each answer the order that all of its task make.
     `answers` says which there are: "prefer_adjudicated" takes what decided about a task where something did, and
@@ -63,11 +66,11 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
         )
     if not isinstance(normal["include_simulated"], bool):
         raise Refusal(_("include_simulated is true or false."))
-    if not isinstance(question.get("include_probation", False), bool):
-        raise Refusal(_("include_probation is true or false."))
-    if question.get("include_probation"):
-        # Otherwise absent, as in all questions that were asked before there was any probation.
-        normal["include_probation"] = True
+    for name in WISHES:
+        if not isinstance(question.get(name, False), bool):
+            raise Refusal(_("{name} is true or false.").format(name=name))
+        if question.get(name):
+            normal[name] = True
     _known(_("split"), normal["splits"], Split.values)
     _known(_("use case"), normal["use_cases"], [*UseCase.values, ""])
     _known(_("labeler group"), normal["groups"], User.Group.values)
@@ -93,6 +96,8 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
         raise Refusal(
             _("Say how the consensus is made: consensus is {methods}.").format(methods=", ".join(CONSENSUS_METHODS))
         )
+    if "leave_out_errors" in normal and kind != Dataset.Kind.COMPARISONS:
+        raise Refusal(_("Errors are looked for in rankings alone; leave leave_out_errors out."))
     if kind == Dataset.Kind.PROMPTS:
         for name in ("groups", "origins"):
             if normal[name]:

@@ -24,6 +24,7 @@ from labeling.exports.models import Dataset
 from labeling.exports.question import ADJUDICATED, ALL, BRADLEY_TERRY, CONSENSUS, PREFER, TRAINING
 from labeling.governance import personal_data
 from labeling.intake.models import Prompt
+from labeling.label_errors.queries import errors_of_ranking
 from labeling.people.models import User
 from labeling.rankings.models import Judgment, Ranking
 from labeling.reviews.models import Review
@@ -487,6 +488,9 @@ def _allowed(model: type[Ranking] | type[Demonstration], question: dict) -> Quer
             When(~Q(outcome=Ranking.Outcome.RANKED), then=F("outcome")),
             When(form_version__definition__order="none", then=Value("no_order_asked")),
         ]
+        if question.get("leave_out_errors"):
+            until = datetime.fromisoformat(question["until"]) if question["until"] else None
+            reasons.append(When(Exists(errors_of_ranking(until=until)), then=Value("label_error")))
         reasons += _not_wanted(question, answers)
     return answers.annotate(reason=Case(*reasons, default=Value(""), output_field=CharField()))
 

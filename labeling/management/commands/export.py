@@ -33,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--origin", action="append", default=[], help="only workbench, import or simulated; repeat")
         parser.add_argument("--until", metavar="TIME", help="what was there at this time, ISO 8601 with an offset")
         parser.add_argument("--include-simulated", action="store_true", help="simulated labelers' answers too")
+        parser.add_argument("--leave-out-errors", action="store_true", help="no rankings with an error that was found")
         parser.add_argument(
             "--include-probation", action="store_true", help="answers of labelers whose probation is not passed, too"
         )
@@ -59,6 +60,7 @@ class Command(BaseCommand):
             "until": options["until"],
             "include_simulated": options["include_simulated"],
             "include_probation": options["include_probation"],
+            "leave_out_errors": options["leave_out_errors"],
             "purpose": options["purpose"],
             "consensus": options["consensus"],
             "answers": options["answers"],
