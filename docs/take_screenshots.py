@@ -50,6 +50,7 @@ STAFF = {
     "agreement": "/agreement/",
     "adjudication": "/adjudication/",
     "quality": "/quality/?simulated=1",
+    "label-errors": "/label-errors/",
     "survey-rounds": "/survey-rounds/",
     "onboarding": "/onboarding/",
     "sent-messages": "/sent-messages/",

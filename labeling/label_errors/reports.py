@@ -22,7 +22,7 @@ from labeling.plots import Plot
 from labeling.reports.services import Kind, Shown, ask, report_kind
 
 KIND = "label_errors"
-SMALL = 2_000  # verdicts that a request may count itself: a fraction of a second
+SMALL = 300  # verdicts that a request may count itself: a fraction of a second
 ARMS = ("suspicious", "random")
 MOST_WEEKS = 53
 
