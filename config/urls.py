@@ -31,6 +31,7 @@ FEATURES = (
     "onboarding",
     "pay",
     "label_errors",
+    "screening",
     "exports",
     "pipeline",
     "campaigns",

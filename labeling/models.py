@@ -38,6 +38,16 @@ from labeling.rankings.models import Judgment, Ranking
 from labeling.reports.models import Report
 from labeling.reviews.models import Review
 from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, MakerTerm, Provenance
+from labeling.screening.models import (
+    Application,
+    Grade,
+    ScreeningBatch,
+    ScreeningDecision,
+    ScreeningItem,
+    ScreeningRound,
+    Topic,
+    TopicAnswer,
+)
 from labeling.surveys.models import SurveyOptOut, SurveyPart, SurveyQuestionnaire, SurveyRound, SurveyTally
 
 __all__ = [
@@ -49,6 +59,7 @@ __all__ = [
     "Admission",
     "ApiToken",
     "Assessment",
+    "Application",
     "AuditEvent",
     "Batch",
     "BatchItem",
@@ -71,6 +82,7 @@ __all__ = [
     "Finding",
     "Form",
     "FormVersion",
+    "Grade",
     "Guideline",
     "GuidelineRead",
     "Import",
@@ -102,6 +114,10 @@ __all__ = [
     "Report",
     "Review",
     "Run",
+    "ScreeningBatch",
+    "ScreeningDecision",
+    "ScreeningItem",
+    "ScreeningRound",
     "Seat",
     "Source",
     "SourceUser",
@@ -115,6 +131,8 @@ __all__ = [
     "SuspicionState",
     "Task",
     "TeamSettings",
+    "Topic",
+    "TopicAnswer",
     "User",
     "WrittenPrompt",
 ]

@@ -15,7 +15,7 @@ from labeling.agreement.reading import USE_CASES, Chosen, Flags
 from labeling.agreement.statistics import figures
 from labeling.agreement.sums import Sums, slots_of
 from labeling.forms.models import FormVersion
-from labeling.people.models import User
+from labeling.people.models import WORKING_GROUPS, User
 from labeling.people.queries import team_settings
 from labeling.rankings.models import Ranking
 from labeling.refusals import Refusal
@@ -27,10 +27,10 @@ SET_NAMES = ("training", "held_out", "simulated", "researcher")
 
 
 def check_group(group: str) -> None:
-    if group and group not in User.Group.values:
+    if group and group not in WORKING_GROUPS:
         raise Refusal(
             _("There is no labeler group {group!r}; choose among {values}.").format(
-                group=group[:40], values=", ".join(User.Group.values)
+                group=group[:40], values=", ".join(WORKING_GROUPS)
             )
         )
 
@@ -39,7 +39,7 @@ def chosen_rankings(*, batch: Batch | None = None, group: str = "", simulated: b
     """The newest revision of every ranking asked for. Simulated ones only when they are, decisions about what labelers
     disagree on never: whoever gave one may have seen their answers."""
     check_group(group)
-    rankings = Ranking.objects.filter(replaced_by=None, adjudicates=False)
+    rankings = Ranking.objects.filter(replaced_by=None, adjudicates=False).exclude(group=User.Group.APPLICANT)
     if not simulated and group != User.Group.SIMULATED:
         rankings = rankings.exclude(group=User.Group.SIMULATED)
     if group:

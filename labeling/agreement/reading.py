@@ -54,6 +54,7 @@ ANSWERS = """
     JOIN labeling_prompt prompt ON prompt.id = item.prompt_id
     WHERE NOT EXISTS (SELECT FROM labeling_ranking newer WHERE newer.replaces_id = ranking.id)
       AND NOT ranking.adjudicates
+      AND ranking."group" <> 'applicant'
       AND (%(simulated)s OR ranking."group" <> 'simulated')
       AND (%(group)s = '' OR ranking."group" = %(group)s)
       AND {where}

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.campaigns.models import Campaign
 from labeling.intake.models import Split
-from labeling.people.models import User
+from labeling.people.models import WORKING_CHOICES, User
 from labeling.sampling.choosing import Selection
 from labeling.sampling.queries import active_endpoints
 
@@ -27,7 +27,7 @@ class NewCampaignForm(forms.Form):
     each = forms.IntegerField(min_value=1, max_value=13, initial=2, label=_("Completions of each model for a prompt"))
     overlap = forms.IntegerField(min_value=1, max_value=100, initial=1, label=_("Labelers for each prompt"))
     groups = forms.MultipleChoiceField(
-        choices=User.Group.choices,
+        choices=WORKING_CHOICES,
         initial=["training", "held_out"],
         widget=forms.CheckboxSelectMultiple,
         label=_("Groups"),

@@ -19,7 +19,7 @@ from labeling.exports.question import (
 )
 from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
-from labeling.people.models import User
+from labeling.people.models import WORKING_CHOICES, User
 from labeling.rankings.models import Ranking
 from labeling.sampling.models import Batch
 
@@ -43,7 +43,7 @@ class DatasetForm(forms.Form):
     sources = _ticks([], label=_("Sources"))
     use_cases = _ticks(UseCase.choices, label=_("Use cases"))
     groups = _ticks(
-        [choice for choice in User.Group.choices if choice[0] != User.Group.SIMULATED], label=_("Labeler groups")
+        [choice for choice in WORKING_CHOICES if choice[0] != User.Group.SIMULATED], label=_("Labeler groups")
     )
     origins = _ticks(
         [choice for choice in Ranking.Origin.choices if choice[0] != Ranking.Origin.SIMULATED], label=_("Origins")

@@ -11,7 +11,7 @@ from labeling.demos.models import Demonstration
 from labeling.exports.models import Dataset
 from labeling.fields import read_time
 from labeling.intake.models import Source, Split, UseCase
-from labeling.people.models import User
+from labeling.people.models import WORKING_GROUPS, User
 from labeling.rankings.models import Ranking
 from labeling.refusals import NotFound, Refusal
 from labeling.sampling.models import Batch
@@ -73,7 +73,7 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
             normal[name] = True
     _known(_("split"), normal["splits"], Split.values)
     _known(_("use case"), normal["use_cases"], [*UseCase.values, ""])
-    _known(_("labeler group"), normal["groups"], User.Group.values)
+    _known(_("labeler group"), normal["groups"], [str(group) for group in WORKING_GROUPS])
     _known(_("origin"), normal["origins"], {*Ranking.Origin.values, *Demonstration.Origin.values})
     _exist(_("batch"), normal["batches"], Batch)
     _exist(_("source"), normal["sources"], Source)

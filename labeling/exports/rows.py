@@ -447,7 +447,8 @@ def _allowed(model: type[Ranking] | type[Demonstration], question: dict) -> Quer
         answers = answers.filter(group__in=question["groups"])
     if question["origins"]:
         answers = answers.filter(origin__in=question["origins"])
-    reasons = []
+    # Answers of applicants, and to what applicants are tried with, teach and measure nothing.
+    reasons = [When(Q(group=User.Group.APPLICANT) | Q(task__batch__screening=True), then=Value("screening"))]
     if question["purpose"] == TRAINING:
         reasons += [
             When(group=User.Group.HELD_OUT, then=Value("held_out")),

@@ -64,6 +64,9 @@ def _scale(name: str, label: str, low: int, high: int, ends: tuple[str, str]) ->
 
 
 DEFAULT = "instructgpt"
+SENSITIVE = "sensitive_content"
+# A text with one of these says something sensitive.
+SENSITIVE_FLAGS = ("sexual", "violent", "encourages_harm", "denigrates", "harmful_advice")
 # name → (title, definition)
 BUILT_IN: dict[str, tuple[str, dict]] = {
     DEFAULT: (
@@ -75,6 +78,15 @@ BUILT_IN: dict[str, tuple[str, dict]] = {
     "likert": (
         _("Rate alone, 1 to 7, with flags"),
         {"order": "none", "completion": [QUALITY, *COMPLETION_FLAGS], "prompt": []},
+    ),
+    # Ouyang et al. 2022, appendix B.1: what applicants are asked to find in texts, some of them sensitive.
+    SENSITIVE: (
+        _("Flag sensitive content"),
+        {
+            "order": "none",
+            "completion": [flag for flag in COMPLETION_FLAGS if flag["name"] in SENSITIVE_FLAGS],
+            "prompt": [_flag("sensitive", "", _("Sensitive content"))],
+        },
     ),
     # Ouyang et al. 2022, appendix B and section 4.2: how continuations of RealToxicityPrompts were judged.
     "realtoxicityprompts": (

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import BooleanField, Count, ExpressionWrapper, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now, Trunc
 from django.utils.translation import gettext as _
 
+from labeling.leasing import apart
 from labeling.leasing.models import Lease
-from labeling.leasing.services import HELD, NO_SUCH_TASK, loaded, tasks_ahead
+from labeling.leasing.services import HELD, LEFT, NO_SUCH_TASK, loaded, tasks_ahead
 from labeling.people.models import User
 from labeling.people.queries import team_settings
 from labeling.refusals import NotFound
@@ -68,7 +69,12 @@ def completions_shown(lease: Lease) -> list[dict]:
 
 def work_of(labeler: User) -> Work:
     # Seats of one task count once, so a little more than the limit is looked at, and never everything.
-    kinds = tasks_ahead(labeler=labeler, limit=4 * WAITING_COUNTED)
+    chosen = apart.tasks_of(labeler)
+    if chosen is None:
+        kinds = tasks_ahead(labeler=labeler, limit=4 * WAITING_COUNTED)
+    else:
+        ended = Lease.objects.filter(task=OuterRef("pk"), labeler=labeler.pk).exclude(state__in=LEFT)
+        kinds = list(chosen.filter(~Exists(ended)).values_list("kind", flat=True)[: WAITING_COUNTED + 1])
     # The open one waits too, and the one behind it.
     kinds += Lease.objects.filter(labeler=labeler.pk, state__in=HELD).values_list("task__kind", flat=True)
     waiting = Counter(kinds[:WAITING_COUNTED])

@@ -27,6 +27,7 @@ from labeling.audit.services import record
 from labeling.forms.built_in import DEFAULT as DEFAULT_FORM
 from labeling.forms.queries import newest_version
 from labeling.intake.models import Prompt
+from labeling.leasing import apart
 from labeling.leasing.answers import REASON_CHARACTERS, BadAnswer, Head, whole_number
 from labeling.leasing.gates import check_gates
 from labeling.leasing.models import Lease, Seat, Task
@@ -272,6 +273,9 @@ def _own(person: User, state: str) -> Lease | None:
 
 def _take(person: User, state: str, guideline: int | None, rng: random.Random | None) -> Lease | None:
     _close_expired(limit=EXPIRE_AT_ONCE)
+    chosen = apart.tasks_of(person)
+    if chosen is not None:
+        return _take_chosen(person, state, guideline, rng, chosen)
     again = _take_up_again(person, state, guideline)
     return loaded(person).get(pk=again.pk) if again else _take_next(person, state, guideline, rng)
 
@@ -541,6 +545,55 @@ def _take_next(person: User, state: str, guideline: int | None, rng: random.Rand
         if row := first_row(TAKE_NEXT, asked | {"anew": anew}):
             return LOADED.first(row[0], person.pk)
     return None
+
+
+def _take_chosen(
+    person: User, state: str, guideline: int | None, rng: random.Random | None, chosen: QuerySet[Task]
+) -> Lease | None:
+    """The first of the `chosen` tasks that the person has not ended, on a seat of their group that is free there or is
+    made now; what ran out or was given back is taken up in its turn.
+
+    Seats of such groups stand in no queue: those of batches never have these groups.
+    """
+    done = person.leases.filter(task=OuterRef("pk")).exclude(state__in=LEFT)
+    # One at a time at a task, so that two get two seats. The answers that wait for its seats do not wait for this.
+    task = chosen.filter(~Exists(done)).select_for_update(of=("self",), no_key=True).first()
+    if task is None:
+        return None
+    free = Seat.objects.filter(task=task, state=Seat.State.FREE, groups=[person.group])
+    seat = free.order_by("id").select_for_update(skip_locked=True, no_key=True).first()
+    if seat is None:
+        last = task.seats.aggregate(last=models.Max("number"))["last"]
+        seat = Seat.objects.create(
+            task=task,
+            batch_id=task.batch_id,
+            number=0 if last is None else last + 1,
+            groups=[person.group],
+            categories=task.item.categories,
+            state=Seat.State.TAKEN,
+        )
+    else:
+        _take_seat(seat)
+    lease = person.leases.select_for_update(no_key=True).filter(task=task).first()
+    if lease is not None:
+        lease.seat, lease.state, lease.ended_at, lease.guideline_id = seat, state, None, guideline
+        lease.save(update_fields=["seat", "state", "ended_at", "guideline"])
+        _extend(lease)
+    else:
+        shown = [str(each) for each in task.item.completions.exclude(pk__in=WITHHELD).values_list("pk", flat=True)]
+        draw = rng or SYSTEM_RANDOM
+        lease = Lease.objects.create(
+            task=task,
+            seat=seat,
+            labeler=person,
+            state=state,
+            guideline_id=guideline,
+            form_version=newest_version(task.batch.form_id) if task.kind == Batch.Kind.RANKING else None,
+            order_shown=draw.sample(shown, len(shown)),
+            order_ranked=draw.sample(shown, len(shown)),
+            expires_at=_end_of_lease(state),
+        )
+    return LOADED.first(lease.pk, person.pk)
 
 
 def _asked(person: User, state: str, guideline: int | None, rng: random.Random | None) -> dict:
@@ -1030,9 +1083,12 @@ def _fill_seat(lease: Lease) -> bool:
     """Fill the lease's own seat, or one that is free at its task; False when there is none. Sets `lease.seat`."""
     if lease.state not in HELD:
         # Waits where _lock_next skips: a seat that is being freed or taken decides between filled and surplus.
+        apart_groups = Q(groups__overlap=list(apart.CHOSEN))
         lease.seat = (
             Seat.objects.select_for_update(no_key=True)
             .filter(task_id=lease.task_id, state=Seat.State.FREE, adjudicates=lease.adjudicates)
+            # Who is served apart fills seats of their own.
+            .filter(apart_groups if lease.labeler.group in apart.CHOSEN else ~apart_groups)
             .order_by("id")
             .first()
         )

@@ -24,7 +24,7 @@ ADDRESS = """
     SELECT sent.id, person.id, sent.important, true
     FROM labeling_notice sent
     JOIN labeling_user person ON person.is_active AND person.role <> 'admin' AND person."group" <> 'simulated' AND (
-        sent.audience = 'all'
+        sent.audience = 'all' AND person."group" <> 'applicant'
         OR sent.audience = 'group' AND person."group" = sent."group"
         OR sent.audience = 'person' AND person.id = sent.person_id
     )

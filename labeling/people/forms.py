@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.people import services
 from labeling.people.keys import COMMANDS, keys_in_use
-from labeling.people.models import Sensitive, User
+from labeling.people.models import WORKING_CHOICES, Sensitive, User
 
 
 def address_of(request) -> str:
@@ -31,7 +31,7 @@ class SignInForm(AuthenticationForm):
 class RoleForm(forms.Form):
     role = forms.ChoiceField(choices=User.Role.choices, label=_("Role"))
     group = forms.ChoiceField(
-        choices=User.Group.choices,
+        choices=WORKING_CHOICES,
         label=_("Group"),
         help_text=_(
             "Labelers are training or held-out; held-out labelers' answers never train a model. "
@@ -42,7 +42,7 @@ class RoleForm(forms.Form):
 
 class InvitationForm(RoleForm):
     group = forms.ChoiceField(
-        choices=[choice for choice in User.Group.choices if choice[0] != User.Group.SIMULATED],
+        choices=[choice for choice in WORKING_CHOICES if choice[0] != User.Group.SIMULATED],
         label=_("Group"),
         help_text=RoleForm.base_fields["group"].help_text,
     )

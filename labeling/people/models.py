@@ -37,6 +37,8 @@ class User(AbstractUser):
         HELD_OUT = "held_out", _("Held Out")
         RESEARCHER = "researcher", _("Researcher")
         SIMULATED = "simulated", _("Simulated")
+        # Being screened, or turned down: served screening tasks alone, and their answers stay out of everything else.
+        APPLICANT = "applicant", _("Applicant")
 
     class Onboarding(models.TextChoices):
         """How far somebody new is; empty for who was here before, or never had to."""
@@ -80,12 +82,15 @@ class User(AbstractUser):
                 condition=models.Q(role__in=["labeler", "admin", "researcher"]), name="user_role_is_known"
             ),
             models.CheckConstraint(
-                condition=models.Q(group__in=["training", "held_out", "researcher", "simulated"]),
+                condition=models.Q(group__in=["training", "held_out", "researcher", "simulated", "applicant"]),
                 name="user_group_is_known",
             ),
             # A simulated account cannot sign in to anything but the labeler's side.
             models.CheckConstraint(
                 condition=~models.Q(group="simulated") | models.Q(role="labeler"), name="user_simulated_is_labeler"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(group="applicant") | models.Q(role="labeler"), name="user_applicant_is_labeler"
             ),
             models.CheckConstraint(
                 condition=models.Q(opted_out__contained_by=list(Sensitive.values)),
@@ -142,8 +147,12 @@ class User(AbstractUser):
                     ELSIF OLD."group" = 'held_out' THEN
                         RAISE check_violation USING MESSAGE = 'who is held out never gives answers to train on',
                             CONSTRAINT = 'user_group_keeps_apart';
-                    ELSIF NEW."group" = 'held_out' AND EXISTS (
-                        SELECT FROM labeling_lease WHERE labeler_id = NEW.id AND state = 'submitted'
+                    ELSIF NEW."group" IN ('held_out', 'applicant') AND EXISTS (
+                        -- Answers to screening tasks never train anything.
+                        SELECT FROM labeling_lease lease
+                        JOIN labeling_task task ON task.id = lease.task_id
+                        JOIN labeling_batch batch ON batch.id = task.batch_id
+                        WHERE lease.labeler_id = NEW.id AND lease.state = 'submitted' AND NOT batch.screening
                     ) THEN
                         RAISE check_violation USING MESSAGE = 'models may have learned from their answers already',
                             CONSTRAINT = 'user_group_keeps_apart';
@@ -168,6 +177,15 @@ class User(AbstractUser):
         return self.group == self.Group.SIMULATED
 
     @property
+    def is_applicant(self) -> bool:
+        return self.group == self.Group.APPLICANT
+
+    @property
+    def shown_name(self) -> str:
+        """Their name as staff's pages about answers show it: applicants are judged without one."""
+        return str(_("An applicant")) if self.is_applicant else self.name
+
+    @property
     def keys_json(self) -> str:
         """For the pages' scripts: {command: key, "off": whether letters alone do nothing}."""
         return json.dumps({**self.keys, "off": not self.letter_keys})
@@ -175,6 +193,11 @@ class User(AbstractUser):
     @property
     def name(self) -> str:
         return self.display_name or self.username
+
+
+# Whom ordinary work, exports and reports are for.
+WORKING_GROUPS = [group for group in User.Group if group != User.Group.APPLICANT]
+WORKING_CHOICES = [(group.value, group.label) for group in WORKING_GROUPS]
 
 
 class Invitation(models.Model):

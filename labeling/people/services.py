@@ -29,7 +29,7 @@ from labeling.text import check_text
 
 # Where a role's answers may count. Staff answers are a group of their own and never mix with labelers'.
 GROUPS = {
-    User.Role.LABELER: (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.SIMULATED),
+    User.Role.LABELER: (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.SIMULATED, User.Group.APPLICANT),
     User.Role.RESEARCHER: (User.Group.RESEARCHER,),
     User.Role.ADMIN: (User.Group.RESEARCHER,),
 }
@@ -233,9 +233,9 @@ def change_keys(*, user: User, keys: Mapping[str, str], letter_keys: bool) -> Us
     return user
 
 
-def set_role(*, person: User, role: str, group: str, reason: str, actor: User) -> None:
+def set_role(*, person: User, role: str, group: str, reason: str, actor: User, decided: bool = False) -> None:
     """Another role or group for a person that `lock_person` gave; answers given so far keep the group they were given
-    in. Refusal for a change that a group never takes.
+    in. Refusal for a change that a group never takes: applicants' is `decided` in their screening, and nowhere else.
 
     Knows nothing of answers: `team.services.change_role` does, and is what pages call.
     """
@@ -243,6 +243,8 @@ def set_role(*, person: User, role: str, group: str, reason: str, actor: User) -
     reason = check_reason(reason)
     if (person.group == User.Group.SIMULATED) != (group == User.Group.SIMULATED):
         raise Refusal(_("A simulated labeler stays simulated, and a person never becomes one; make another account."))
+    if User.Group.APPLICANT in (person.group, group) and not decided:
+        raise Refusal(_("Who is an applicant, and who is one no longer, is decided in their screening."))
     if person.group == User.Group.HELD_OUT and group != User.Group.HELD_OUT:
         raise Refusal(
             _(
@@ -338,7 +340,17 @@ def keep_an_admin(person: User) -> None:
 
 
 def create_invitation(*, role: str, group: str, days: int, created_by: User, note: str = "") -> tuple[Invitation, str]:
-    """A link's row and its token, which is shown once and never stored."""
+    """A link's row and its token, which is shown once and never stored. Applicants' links belong to a screening round:
+    `screening.services.invite` makes them."""
+    if group == User.Group.APPLICANT:
+        raise Refusal(_("Applicants are invited to a screening round; open the round and make the link there."))
+    check_invitation(role=role, group=group, days=days, note=note)
+    with transaction.atomic(durable=True):
+        return store_invitation(role=role, group=group, days=days, created_by=created_by, note=note)
+
+
+def check_invitation(*, role: str, group: str, days: int, note: str) -> None:
+    """Refusal for a link that `store_invitation` would not take."""
     check_role_and_group(role=role, group=group)
     if group == User.Group.SIMULATED:
         raise Refusal(_("Simulated labelers are programs and need no invitation; choose another group."))
@@ -352,19 +364,20 @@ def create_invitation(*, role: str, group: str, days: int, created_by: User, not
     note = check_text(note, where=_("the note")).strip()
     if len(note) > 120:
         raise Refusal(_("A note has at most 120 characters; shorten it."))
+
+
+def store_invitation(*, role: str, group: str, days: int, created_by: User, note: str) -> tuple[Invitation, str]:
+    """`create_invitation` in the caller's transaction, of what `check_invitation` let through."""
     token = secrets.token_urlsafe(32)
-    with transaction.atomic(durable=True):
-        invitation = Invitation.objects.create(
-            token_sha256=token_hash(token),
-            role=role,
-            group=group,
-            note=note,
-            created_by=created_by,
-            expires_at=Now() + timedelta(days=days),
-        )
-        audit.record(
-            actor=created_by, action="invitation.created", subject=invitation, role=role, group=group, days=days
-        )
+    invitation = Invitation.objects.create(
+        token_sha256=token_hash(token),
+        role=role,
+        group=group,
+        note=note.strip(),
+        created_by=created_by,
+        expires_at=Now() + timedelta(days=days),
+    )
+    audit.record(actor=created_by, action="invitation.created", subject=invitation, role=role, group=group, days=days)
     return invitation, token
 
 

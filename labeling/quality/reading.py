@@ -31,7 +31,7 @@ JUDGMENTS = """
         CROSS JOIN LATERAL (
             SELECT * FROM labeling_ranking given
             WHERE given.labeler_id = person.id
-                AND (given."group" = 'simulated') = %(simulated)s
+                AND (given."group" = 'simulated') = %(simulated)s AND given."group" <> 'applicant'
                 AND given.outcome = 'ranked' AND NOT given.adjudicates
                 AND NOT EXISTS (SELECT FROM labeling_ranking newer WHERE newer.replaces_id = given.id)
             ORDER BY given.created_at DESC
@@ -78,7 +78,7 @@ WRITTEN = """
             SELECT sum(length(turn #>> '{}')) FROM jsonb_path_query(turns, 'strict $[*].content') turn
         ), 0) AS characters
         FROM labeling_demonstration given
-        WHERE ("group" = 'simulated') = %(simulated)s AND origin <> 'import'
+        WHERE ("group" = 'simulated') = %(simulated)s AND "group" <> 'applicant' AND origin <> 'import'
             AND NOT EXISTS (SELECT FROM labeling_demonstration newer WHERE newer.replaces_id = given.id)
         ORDER BY created_at DESC LIMIT %(most)s)
         UNION ALL

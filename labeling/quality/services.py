@@ -44,7 +44,7 @@ def refresh() -> dict[str, int]:
 def is_due(*, simulated: bool) -> bool:
     run = QualityRun.objects.filter(simulated=simulated).first()
     group = Q(group=User.Group.SIMULATED)
-    new = group if simulated else ~group
+    new = group if simulated else ~group & ~Q(group=User.Group.APPLICANT)
     since = run.read_at if run else None
     if since is not None and run.version == VERSION:
         new &= Q(created_at__gt=since - SLACK)

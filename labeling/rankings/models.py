@@ -79,7 +79,7 @@ class Ranking(models.Model):
                 name="ranking_strength_1_to_9",
             ),
             models.CheckConstraint(
-                condition=models.Q(group__in=["training", "held_out", "researcher", "simulated"]),
+                condition=models.Q(group__in=["training", "held_out", "researcher", "simulated", "applicant"]),
                 name="ranking_group_is_known",
             ),
             models.CheckConstraint(

@@ -12,7 +12,7 @@ from labeling.forms.queries import usable_forms
 from labeling.forms.wording import in_language
 from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
-from labeling.people.models import User
+from labeling.people.models import WORKING_CHOICES, User
 from labeling.sampling import briefs, queries
 from labeling.sampling.choosing import Selection
 from labeling.sampling.models import Batch
@@ -194,7 +194,7 @@ class BatchForm(forms.Form):
     fresh = forms.BooleanField(required=False, initial=True, label=_("Only prompts that are in no batch yet"))
     overlap = forms.IntegerField(initial=1, help_text=_("How many labelers answer each task."), label=_("Overlap"))
     groups = forms.MultipleChoiceField(
-        choices=User.Group.choices,
+        choices=WORKING_CHOICES,
         initial=["training"],
         widget=forms.CheckboxSelectMultiple,
         label=_("Labeler groups"),

@@ -84,6 +84,9 @@ class Batch(models.Model):
     seed = models.BigIntegerField(default=0)
     # Brought in from elsewhere: nobody samples or serves it.
     imported = models.BooleanField(default=False)
+    # Of a screening round: applicants answer, and researchers for the answers that applicants' are held against. What
+    # is answered here trains nothing.
+    screening = models.BooleanField(default=False, db_default=False)
     # Answers compare models and never train one.
     evaluation = models.BooleanField(default=False)
     # For who is on probation, and nobody else but researchers, who show how it should be done.
@@ -118,6 +121,10 @@ class Batch(models.Model):
                 | models.Q(words_high__isnull=True),
                 name="batch_words_low_to_high",
             ),
+            # Their screening seats them (`leasing.apart`); whatever stands in the common queue is not for them.
+            models.CheckConstraint(
+                condition=~models.Q(groups__contains=["applicant"]), name="batch_queue_is_not_for_applicants"
+            ),
             models.CheckConstraint(
                 condition=models.Q(suggestions__isnull=True) | models.Q(kind__in=["demonstration", "dialogue"]),
                 name="batch_suggestions_are_for_writing",
@@ -138,6 +145,11 @@ class Batch(models.Model):
             ),
         ]
         triggers = [
+            pgtrigger.Protect(
+                name="batch_stays_of_screening_or_not",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("screening"),
+            ),
             # Whoever wrote or reviewed was told how it counts.
             pgtrigger.Protect(
                 name="batch_keeps_its_review",

@@ -22,7 +22,7 @@ from labeling.background.models import Job
 from labeling.forms.models import Form
 from labeling.forms.queries import newest_version
 from labeling.intake.models import Prompt
-from labeling.people.models import User
+from labeling.people.models import WORKING_GROUPS, User
 from labeling.refusals import Conflict, NotFound, Refusal, TryLater
 from labeling.sampling import choosing, drawing
 from labeling.sampling.choosing import Selection
@@ -388,10 +388,12 @@ def repeat_batch(*, batch: Batch, name: str, count: int | None, actor: User | No
 
 def check_groups(groups: Collection[str]) -> None:
     """Refusal where one of the labeler groups is not known, or there is none."""
-    if unknown := set(groups) - set(User.Group.values):
+    if User.Group.APPLICANT in groups:
+        raise Refusal(_("Applicants are given the tasks of their screening round alone; leave their group out."))
+    if unknown := set(groups) - set(WORKING_GROUPS):
         raise Refusal(
             _("There is no labeler group {unknown!r}; choose among {values}.").format(
-                unknown=sorted(unknown)[0], values=", ".join(User.Group.values)
+                unknown=sorted(unknown)[0], values=", ".join(WORKING_GROUPS)
             )
         )
     if not groups:

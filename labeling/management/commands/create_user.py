@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from labeling.people.models import User
+from labeling.people.models import WORKING_GROUPS, User
 from labeling.people.services import GROUPS, create_user
 from labeling.refusals import Refusal
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser) -> None:
         parser.add_argument("username")
         parser.add_argument("--role", choices=User.Role.values, required=True)
-        parser.add_argument("--group", choices=User.Group.values, help="default: the first that fits the role")
+        parser.add_argument("--group", choices=[str(group) for group in WORKING_GROUPS], help="default: the first that fits the role")
         parser.add_argument("--name", default="", help="the name that others see")
 
     def handle(self, *, username: str, role: str, group: str | None, name: str, **_: Any) -> None:
