@@ -20,8 +20,10 @@ def make_built_in(**_: object) -> None:
     """What every installation has from its first migration on."""
     from labeling.forms.services import ensure_built_in
     from labeling.sampling import marks
+    from labeling.screening.services import ensure_topics
     from labeling.surveys import services as surveys
 
     ensure_built_in()
     marks.ensure_built_in()
     surveys.ensure_built_in()
+    ensure_topics()

@@ -16,7 +16,16 @@ VALUES = frozenset(
         *(_("sampling"), _("open"), _("closed"), _("waiting"), _("filled"), _("revoked"), _("expired")),
         *(_("submitted"), _("skipped"), _("allowed"), _("withheld")),
         # labeler groups, roles in a prompt, splits, origins
-        *(_("training"), _("held_out"), _("researcher"), _("simulated"), _("applicant"), _("user"), _("assistant"), _("system")),
+        *(
+            _("training"),
+            _("held_out"),
+            _("researcher"),
+            _("simulated"),
+            _("applicant"),
+            _("user"),
+            _("assistant"),
+            _("system"),
+        ),
         *(_("train"), _("valid"), _("test"), _("workbench"), _("import")),
         # use cases
         *(_("generation"), _("open_qa"), _("brainstorming"), _("chat"), _("rewrite"), _("summarization")),

@@ -275,3 +275,26 @@ def make_pay(*, person, admin) -> None:
     paid = {"reference": "MAY", "period_from": day.date(), "period_until": day.date(), "created_by": admin}
     LedgerEntry.objects.create(**common, **paid, kind="payment", amount=-3000)
     PayRequest.objects.create(person=person, kind="question", day=day.date(), text="When is it paid?")
+
+
+def make_screening_round(*, actor, name: str = "", items: int = 2, opened: bool = True, **extra):
+    """A round with `items` items in each gate, of texts and prompts made for it."""
+    from labeling.screening import services as screening
+
+    held = screening.create_round(name=name or f"screening-{next(_number)}", actor=actor, **extra)
+    for gate in (1, 2):
+        sources = [make_task(texts=("One.", "Two.", "Three.")).item_id for _item in range(items)]
+        screening.add_items(round_id=held.pk, gate=gate, ids=sources, actor=actor)
+    prompts = [make_prompt(categories=["violence"]).pk for _item in range(items)]
+    screening.add_items(round_id=held.pk, gate=3, ids=prompts, actor=actor)
+    return screening.open_round(round_id=held.pk, actor=actor) if opened else held
+
+
+def make_applicant(held, *, actor, username: str = ""):
+    """Somebody who has come by a link to the round; their application and account."""
+    from labeling.people import services as people
+    from labeling.screening import services as screening
+
+    application, token = screening.invite(round_id=held.pk, days=7, note="", actor=actor)
+    name = username or f"applicant-{next(_number)}"
+    return application, people.accept_invitation(token=token, username=name, password="a long password")

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.campaigns.models import Campaign
 from labeling.intake.models import Split
-from labeling.people.models import WORKING_CHOICES, User
+from labeling.people.models import WORKING_CHOICES
 from labeling.sampling.choosing import Selection
 from labeling.sampling.queries import active_endpoints
 

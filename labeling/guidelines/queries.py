@@ -37,5 +37,7 @@ def guidelines_page(*, after: str | None) -> Page:
 def not_read_by(guideline: Guideline) -> QuerySet[User]:
     """Active labelers, people all, who have not read it yet; the first hundred by name."""
     read = GuidelineRead.objects.filter(guideline=guideline, labeler=OuterRef("pk"))
-    people = User.objects.filter(role=User.Role.LABELER, is_active=True).exclude(group__in=[User.Group.SIMULATED, User.Group.APPLICANT])
+    people = User.objects.filter(role=User.Role.LABELER, is_active=True).exclude(
+        group__in=[User.Group.SIMULATED, User.Group.APPLICANT]
+    )
     return people.filter(~Exists(read)).order_by("username")[:NAMED]

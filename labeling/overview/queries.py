@@ -70,7 +70,9 @@ def stats() -> list[Stat]:
 
 def next_steps(*, for_admin: bool) -> list[Step]:
     """The loop in order, each step with a link; admins see inviting labelers among them."""
-    people = User.objects.filter(role=User.Role.LABELER, is_active=True).exclude(group__in=[User.Group.SIMULATED, User.Group.APPLICANT])
+    people = User.objects.filter(role=User.Role.LABELER, is_active=True).exclude(
+        group__in=[User.Group.SIMULATED, User.Group.APPLICANT]
+    )
     invite = [Step(_("Invite labelers"), "invitations", people.exists())] if for_admin else []
     return [
         Step(_("Bring prompts in"), "prompt-import", Prompt.objects.exists()),

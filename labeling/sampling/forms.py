@@ -12,7 +12,7 @@ from labeling.forms.queries import usable_forms
 from labeling.forms.wording import in_language
 from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
-from labeling.people.models import WORKING_CHOICES, User
+from labeling.people.models import WORKING_CHOICES
 from labeling.sampling import briefs, queries
 from labeling.sampling.choosing import Selection
 from labeling.sampling.models import Batch

@@ -7,6 +7,7 @@ import pgtrigger
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.demos.models import Demonstration
@@ -168,7 +169,9 @@ class Application(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(code__regex=r"^[2-9A-HJ-NP-Z]{4}$"), name="application_has_a_code"),
+            models.CheckConstraint(
+                condition=models.Q(code__regex=r"^[2-9A-HJ-NP-Z]{4}$"), name="application_has_a_code"
+            ),
         ]
         indexes = [models.Index(fields=["round", "code"], name="application_of_round")]
         triggers = [
@@ -238,9 +241,7 @@ class ScreeningDecision(models.Model):
         PUT_OFF = "put_off", _("Put off")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    application = models.ForeignKey(
-        Application, on_delete=models.PROTECT, related_name="decisions", db_index=False
-    )
+    application = models.ForeignKey(Application, on_delete=models.PROTECT, related_name="decisions", db_index=False)
     outcome = models.CharField(max_length=8, choices=Outcome)
     # For the team.
     reason = models.CharField(max_length=300)
@@ -296,6 +297,11 @@ class Topic(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shown(self) -> str:
+        """In the reader's language where it came with the installation, else as it was written."""
+        return gettext(self.name)
 
 
 class TopicAnswer(models.Model):

@@ -7,10 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
-from labeling.intervals import clustered_interval
-
 Z = 1.959963984540054  # of the middle 95 % of a normal distribution
 
 
@@ -41,15 +37,18 @@ def share_of(agree: Sequence[float], counts: Sequence[float]) -> Figure:
     The interval draws whole items with replacement, since what is counted within one is not independent. Where all
     items came out alike, or there is but one, drawing says nothing: then it is Wilson's, over items.
     """
+    # Here, not above: the web process loads numpy when the first report is asked for.
+    from labeling.intervals import clustered_interval
+
     used = [(part, whole) for part, whole in zip(agree, counts, strict=True) if whole > 0]
     if not used:
         return Figure(None, None, None, 0, 0, "")
-    parts, wholes = (np.array(values, float) for values in zip(*used, strict=True))
-    share = float(parts.sum() / wholes.sum())
+    parts, wholes = (list(values) for values in zip(*used, strict=True))
+    share = sum(parts) / sum(wholes)
     drawn = clustered_interval(parts, wholes)
     if drawn is None or drawn[1] - drawn[0] < 1e-9:
-        return Figure(share, *wilson(share, len(used)), round(wholes.sum()), len(used), "wilson")
-    return Figure(share, *drawn, round(wholes.sum()), len(used), "clustered")
+        return Figure(share, *wilson(share, len(used)), round(sum(wholes)), len(used), "wilson")
+    return Figure(share, *drawn, round(sum(wholes)), len(used), "clustered")
 
 
 def mean_grade(means: Sequence[float], *, low: int = 1, high: int = 7) -> Figure:

@@ -26,7 +26,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser) -> None:
         parser.add_argument("username")
         parser.add_argument("--role", choices=User.Role.values, required=True)
-        parser.add_argument("--group", choices=[str(group) for group in WORKING_GROUPS], help="default: the first that fits the role")
+        parser.add_argument(
+            "--group", choices=[str(group) for group in WORKING_GROUPS], help="default: the first that fits the role"
+        )
         parser.add_argument("--name", default="", help="the name that others see")
 
     def handle(self, *, username: str, role: str, group: str | None, name: str, **_: Any) -> None:
