@@ -23,7 +23,7 @@ from labeling.team import services as team
 from tests import factories
 from tests.labeling.screening.working import answer, work_through
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
