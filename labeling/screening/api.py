@@ -156,9 +156,9 @@ class OneRound(APIView):
         return [IsAdmin() if self.request.method == "PATCH" else IsResearcher()]
 
     @extend_schema(operation_id="screening_round", responses={200: ROUND})
-    def get(self, request, round_id: int) -> Response:
+    def get(self, request, screening_id: int) -> Response:
         """One round, with its items by gate."""
-        held = queries.get_round(round_id)
+        held = queries.get_round(screening_id)
         listed = [
             {
                 "id": item.pk,
@@ -176,13 +176,13 @@ class OneRound(APIView):
         request={"application/json": {"type": "object", "properties": dict.fromkeys(services.FIGURES, NUMBER)}},
         responses={200: ROUND},
     )
-    def patch(self, request, round_id: int) -> Response:
+    def patch(self, request, screening_id: int) -> Response:
         """Other cut-offs. They mark results, and decide nothing."""
         fields = Fields(request.data)
         given = {name: fields.number(name, None) for name in services.FIGURES}
         fields.done()
         given = {name: value for name, value in given.items() if value is not None}
-        return Response(round_body(services.set_cutoffs(round_id=round_id, actor=request.user, **given)))
+        return Response(round_body(services.set_cutoffs(round_id=screening_id, actor=request.user, **given)))
 
 
 class Items(APIView):
@@ -206,12 +206,12 @@ class Items(APIView):
         },
         responses={201: OpenApiTypes.OBJECT},
     )
-    def post(self, request, round_id: int) -> Response:
+    def post(self, request, screening_id: int) -> Response:
         """Take real items into a draft."""
         fields = Fields(request.data)
         asked = {"gate": fields.integer("gate", least=1, most=3), "ids": fields.texts("ids")}
         fields.done()
-        made = services.add_items(round_id=round_id, **asked, actor=request.user)
+        made = services.add_items(round_id=screening_id, **asked, actor=request.user)
         return Response({"added": len(made)}, status=201)
 
 
@@ -219,18 +219,18 @@ class OpenRound(APIView):
     permission_classes = [IsAdmin]
 
     @extend_schema(operation_id="screening_round_open", request=None, responses={200: ROUND})
-    def post(self, request, round_id: int) -> Response:
+    def post(self, request, screening_id: int) -> Response:
         """Open the round: its tasks are made, and applicants may be invited."""
-        return Response(round_body(services.open_round(round_id=round_id, actor=request.user)))
+        return Response(round_body(services.open_round(round_id=screening_id, actor=request.user)))
 
 
 class CloseRound(APIView):
     permission_classes = [IsAdmin]
 
     @extend_schema(operation_id="screening_round_close", request=None, responses={200: ROUND})
-    def post(self, request, round_id: int) -> Response:
+    def post(self, request, screening_id: int) -> Response:
         """Close the round: nobody gets a task of it any more."""
-        return Response(round_body(services.close_round(round_id=round_id, actor=request.user)))
+        return Response(round_body(services.close_round(round_id=screening_id, actor=request.user)))
 
 
 class Invitations(APIView):
@@ -246,12 +246,12 @@ class Invitations(APIView):
         },
         responses={201: {"type": "object", "properties": {"link": {"type": "string"}}}},
     )
-    def post(self, request, round_id: int) -> Response:
+    def post(self, request, screening_id: int) -> Response:
         """The link that opens one applicant's account, shown this once."""
         fields = Fields(request.data)
         asked = {"days": fields.integer("days", 14, least=1, most=90), "note": fields.text("note", "")}
         fields.done()
-        _application, token = services.invite(round_id=round_id, **asked, actor=request.user)
+        _application, token = services.invite(round_id=screening_id, **asked, actor=request.user)
         return Response({"link": request.build_absolute_uri(reverse("invitation-accept", args=[token]))}, status=201)
 
 
@@ -259,9 +259,9 @@ class Applicants(APIView):
     permission_classes = [IsResearcher]
 
     @extend_schema(operation_id="screening_applicants", parameters=[AFTER], responses=OpenApiTypes.OBJECT)
-    def get(self, request, round_id: int) -> Response:
+    def get(self, request, screening_id: int) -> Response:
         """Who has come, by code, and how far they are: `{"applicants": […], "next": …}`."""
-        page = queries.applications_page(queries.get_round(round_id), after=request.GET.get("after"))
+        page = queries.applications_page(queries.get_round(screening_id), after=request.GET.get("after"))
         listed = [
             {"id": str(one.pk), "code": one.code, "outcome": one.outcome, "steps": steps_body(one.steps)}
             for one in page

@@ -53,8 +53,8 @@ def round_new(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 @only(*STAFF)
-def screening_round(request: HttpRequest, round_id: int) -> HttpResponse:
-    return round_page(request, queries.get_round(round_id))
+def screening_round(request: HttpRequest, screening_id: int) -> HttpResponse:
+    return round_page(request, queries.get_round(screening_id))
 
 
 def round_page(request: HttpRequest, held, *, status: int = 200, **more: object) -> HttpResponse:
@@ -77,39 +77,39 @@ def round_page(request: HttpRequest, held, *, status: int = 200, **more: object)
 
 @require_POST
 @only(*ADMINS)
-def round_open(request: HttpRequest, round_id: int) -> HttpResponse:
-    services.open_round(round_id=round_id, actor=request.user)
+def round_open(request: HttpRequest, screening_id: int) -> HttpResponse:
+    services.open_round(round_id=screening_id, actor=request.user)
     messages.success(request, _("The round is open: researchers find its items in their queue, and you may invite."))
-    return redirect("screening-round", round_id)
+    return redirect("screening-round", screening_id)
 
 
 @require_POST
 @only(*ADMINS)
-def round_close(request: HttpRequest, round_id: int) -> HttpResponse:
-    services.close_round(round_id=round_id, actor=request.user)
+def round_close(request: HttpRequest, screening_id: int) -> HttpResponse:
+    services.close_round(round_id=screening_id, actor=request.user)
     messages.success(request, _("The round is closed."))
-    return redirect("screening-round", round_id)
+    return redirect("screening-round", screening_id)
 
 
 @require_POST
 @only(*ADMINS)
-def cutoffs(request: HttpRequest, round_id: int) -> HttpResponse:
+def cutoffs(request: HttpRequest, screening_id: int) -> HttpResponse:
     form = forms.CutoffsForm(request.POST)
     if not form.is_valid():
-        return round_page(request, queries.get_round(round_id), status=400, cutoffs_form=form)
-    services.set_cutoffs(round_id=round_id, actor=request.user, **form.figures())
+        return round_page(request, queries.get_round(screening_id), status=400, cutoffs_form=form)
+    services.set_cutoffs(round_id=screening_id, actor=request.user, **form.figures())
     messages.success(request, _("Saved."))
-    return redirect("screening-round", round_id)
+    return redirect("screening-round", screening_id)
 
 
 @require_http_methods(["GET", "POST"])
 @only(*ADMINS)
-def items(request: HttpRequest, round_id: int, gate: int) -> HttpResponse:
-    held = queries.get_round(round_id)
+def items(request: HttpRequest, screening_id: int, gate: int) -> HttpResponse:
+    held = queries.get_round(screening_id)
     if request.method == "POST":
-        services.add_items(round_id=round_id, gate=gate, ids=request.POST.getlist("item"), actor=request.user)
+        services.add_items(round_id=screening_id, gate=gate, ids=request.POST.getlist("item"), actor=request.user)
         messages.success(request, _("Added."))
-        return redirect("screening-round", round_id)
+        return redirect("screening-round", screening_id)
     if gate not in Gate.values:
         raise NotFound(_("There is no such gate."))
     number = form_number(request.GET, "batch")
@@ -129,15 +129,15 @@ def items(request: HttpRequest, round_id: int, gate: int) -> HttpResponse:
 
 @require_POST
 @only(*ADMINS)
-def item_remove(request: HttpRequest, item_id: int) -> HttpResponse:
-    held = services.remove_item(item_id=item_id, actor=request.user)
+def item_remove(request: HttpRequest, chosen_id: int) -> HttpResponse:
+    held = services.remove_item(item_id=chosen_id, actor=request.user)
     return redirect("screening-round", held.pk)
 
 
 @require_POST
 @only(*STAFF)
-def item_note(request: HttpRequest, item_id: int) -> HttpResponse:
-    item = services.set_note(item_id=item_id, note=request.POST.get("note", ""), actor=request.user)
+def item_note(request: HttpRequest, chosen_id: int) -> HttpResponse:
+    item = services.set_note(item_id=chosen_id, note=request.POST.get("note", ""), actor=request.user)
     messages.success(request, _("Saved."))
     return redirect("screening-round", item.round_id)
 
@@ -145,12 +145,12 @@ def item_note(request: HttpRequest, item_id: int) -> HttpResponse:
 @never_cache
 @require_POST
 @only(*ADMINS)
-def invite(request: HttpRequest, round_id: int) -> HttpResponse:
-    held = queries.get_round(round_id)
+def invite(request: HttpRequest, screening_id: int) -> HttpResponse:
+    held = queries.get_round(screening_id)
     form = forms.InviteForm(request.POST)
     if not form.is_valid():
         return round_page(request, held, status=400, invite_form=form)
-    _application, token = services.invite(round_id=round_id, actor=request.user, **form.cleaned_data)
+    _application, token = services.invite(round_id=screening_id, actor=request.user, **form.cleaned_data)
     # Shown on this answer and never again, so there is no redirect to another page.
     link = request.build_absolute_uri(reverse("invitation-accept", args=[token]))
     return round_page(request, held, status=201, link=link)

@@ -48,6 +48,11 @@ NAMED = {
     "task_id": ("adjudicationcase", "task"),
     "error_id": ("erroritem", "pk"),
     "table": ("form", "name"),
+    "screening_id": ("screeninground", "pk"),
+    "chosen_id": ("screeningitem", "pk"),
+    "application_id": ("application", "pk"),
+    "topic_id": ("topic", "pk"),
+    "gate": ("screeningitem", "gate"),
 }
 # These are no pages, or need what only the page before them has.
 NO_PAGES = {"dataset-file", "invitation-accept", "work-next"}

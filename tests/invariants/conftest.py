@@ -54,6 +54,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Suspicion,
         SuspicionState,
         TeamSettings,
+        Topic,
+        TopicAnswer,
     )
     from labeling.onboarding.services import begin_onboarding
 
@@ -183,6 +185,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
             judged_at=judged_at,
         )
     ErrorVerdict.objects.create(item=item, reviewer=amy, verdict="error", note="The other way round.")
+    screening = make_screening(amy)
+    TopicAnswer.objects.create(person=ada, topic=Topic.objects.first(), able=True)
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task,
@@ -198,7 +202,43 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         hal=hal,
         # A ranking that nobody was given to look at.
         unlooked=factories.make_ranking(task=factories.make_task(), labeler=hal),
+        screening=screening,
     )
+
+
+def make_screening(amy):
+    """A draft of a screening round with an item, and an open round with somebody in it whose demonstration is graded
+    and who was put off; the open one."""
+    from labeling.models import (
+        Application,
+        Grade,
+        Invitation,
+        ScreeningBatch,
+        ScreeningDecision,
+        ScreeningItem,
+        ScreeningRound,
+        User,
+    )
+
+    draft = ScreeningRound.objects.create(name="draft")
+    ScreeningItem.objects.create(round=draft, gate=3, prompt=factories.make_prompt())
+    held = ScreeningRound.objects.create(name="held")
+    prompt = factories.make_prompt()
+    item = ScreeningItem.objects.create(round=held, gate=3, prompt=prompt)
+    batch = factories.make_batch(kind="demonstration", groups=["researcher"], screening=True)
+    ScreeningBatch.objects.create(round=held, gate=3, batch=batch)
+    nora = User.objects.create(username="nora", group="applicant")
+    made = {"role": "labeler", "group": "applicant", "created_by": amy, "expires_at": timezone.now()}
+    link = Invitation.objects.create(token_sha256="1" * 64, accepted_by=nora, accepted_at=timezone.now(), **made)
+    application = Application.objects.create(round=held, invitation=link, code="7F3K")
+    written = factories.make_demonstration(prompt=prompt, labeler=nora, text="Gently.", batch=batch)
+    item.task = written.task
+    item.save()
+    held.state = "open"
+    held.save()
+    Grade.objects.create(demonstration=written, grader=amy, number=1, grade=6)
+    ScreeningDecision.objects.create(application=application, outcome="put_off", reason="Later.", decided_by=amy)
+    return held
 
 
 @pytest.fixture
@@ -231,6 +271,8 @@ def copy_of(table: str, where: str = "true", **changes: str) -> str:
 
 
 UUID_KEYS = {
+    "application",
+    "screeningdecision",
     "job",
     "surveyround",
     "surveypart",

@@ -17,6 +17,9 @@ SURVEY = "labeling_surveyround"
 LEDGER, REQUEST, RATE = "labeling_ledgerentry", "labeling_payrequest", "labeling_payrate"
 TIME, CORRECTED, PAID = "kind = 'time'", "kind = 'correction'", "kind = 'payment'"
 ERROR_ITEM, LOOKED_AT = "labeling_erroritem", "judged_at IS NOT NULL"
+SCREENING, ENTRY, GRADE = "labeling_screeninground", "labeling_screeningitem", "labeling_grade"
+DRAFT = "round_id IN (SELECT id FROM labeling_screeninground WHERE state = 'draft')"
+DECISION = "labeling_screeningdecision"
 SUBMITTED, OPEN = "state = 'submitted' AND order_shown::text <> '[]'", "state = 'open'"
 SECOND = {"revision": "2", "idempotency_key": "'second'"}
 NEW = {"idempotency_key": "'new'"}
@@ -116,6 +119,29 @@ BREAKERS = {
     "error_verdict_one_per_person_and_revision": lambda w: copy_of("labeling_errorverdict"),
     "error_verdict_is_known": lambda w: copy_of("labeling_errorverdict", verdict="'odd'"),
     "error_verdict_revision_names_what_it_replaces": lambda w: copy_of("labeling_errorverdict", revision="2"),
+    "user_applicant_is_labeler": lambda w: copy_of(
+        "labeling_user", "role = 'admin'", username="'new'", group="'applicant'"
+    ),
+    "batch_queue_is_not_for_applicants": update("batch", "groups = '{applicant}'"),
+    "screening_round_has_a_name": lambda w: copy_of(SCREENING, name="''"),
+    "screening_round_state_is_known": lambda w: copy_of(SCREENING, name="'new'", state="'odd'"),
+    "screening_cutoffs_are_shares": lambda w: copy_of(SCREENING, name="'new'", flags_cutoff="75"),
+    "screening_grade_cutoff_is_1_to_7": lambda w: copy_of(SCREENING, name="'new'", grade_cutoff="8"),
+    "screening_researchers_are_1_to_5": lambda w: copy_of(SCREENING, name="'new'", researchers="6"),
+    "screening_graders_are_2_to_5": lambda w: copy_of(SCREENING, name="'new'", graders="1"),
+    "screening_item_once_per_gate": lambda w: copy_of(ENTRY, DRAFT),
+    "screening_item_has_completions_or_wants_one": lambda w: copy_of(ENTRY, DRAFT, gate="1"),
+    "screening_batch_once_per_gate": lambda w: copy_of("labeling_screeningbatch", batch_id=str(w.other.batch_id)),
+    "application_has_a_code": lambda w: copy_of("labeling_application", code="'abcd'"),
+    "grade_once_per_demonstration_and_grader": lambda w: copy_of(GRADE, number="2"),
+    "grade_number_once_per_demonstration": lambda w: copy_of(GRADE, grader_id=str(w.hal.pk)),
+    "grade_is_1_to_7": lambda w: copy_of(GRADE, number="2", grader_id=str(w.hal.pk), grade="8"),
+    "grade_number_is_1_to_5": lambda w: copy_of(GRADE, number="0", grader_id=str(w.hal.pk)),
+    "screening_outcome_is_known": lambda w: copy_of(DECISION, outcome="'odd'"),
+    "screening_decision_says_why": lambda w: copy_of(DECISION, reason="''"),
+    "screening_decided_once_without_revising": lambda w: copy_of(DECISION),
+    "topic_has_a_name": lambda w: copy_of("labeling_topic", name="''"),
+    "topic_answer_once_per_person": lambda w: copy_of("labeling_topicanswer"),
     "guideline_number_is_at_least_1": lambda w: copy_of("labeling_guideline", number="0"),
     "guideline_says_something": lambda w: copy_of("labeling_guideline", number="2", text="''"),
     "guideline_read_once_per_labeler": lambda w: copy_of("labeling_guidelineread"),

@@ -18,7 +18,7 @@ from labeling.blindness import services as blindness
 from labeling.exports.models import Dataset
 from labeling.forms.queries import newest_version
 from labeling.label_errors import services as label_errors
-from labeling.models import Checkpoint, Job, Question
+from labeling.models import Checkpoint, Job, Question, Topic
 from labeling.pay import services as pay
 from labeling.people import services as people
 from labeling.people.models import User
@@ -44,6 +44,9 @@ NOT_ACTS = {
     "guidelines/<int:number>/read/": "that somebody read them is a row of its own",
     "api/v1/guidelines/<int:number>/read/": "that somebody read them is a row of its own",
     "api/v1/preview/": "shows a text and stores nothing",
+    "application/": "what somebody says they can judge is theirs",
+    "screening/grading/": "no admin grades; tests/labeling/screening looks for the line of who does",
+    "api/v1/screening/grading/": "no admin grades",
     "account/opt-out/": "one's own choice, and nobody else's business",
     "account/keys/": "one's own keys",
     "account/": "one's own name to show",
@@ -71,6 +74,10 @@ PAID = {"paid-amount": "9", "paid-reference": "MAY", "paid-paid_on": TODAY}
 PAID |= {"paid-period_from": TODAY, "paid-period_until": TODAY}
 CORRECTION = {"correct-day": TODAY, "correct-minutes": "5", "correct-reason": "A call."}
 RULE = {"policy": "researcher", "threshold": 30, "seats": 1, "most": 2}
+SCREENING = {
+    **{"flags_cutoff": 80, "rankings_cutoff": 70, "grade_cutoff": 5, "researchers": 1, "graders": 2},
+}
+SHARES = {"flags_cutoff": 0.8, "rankings_cutoff": 0.7, "grade_cutoff": 5.5}
 CAMPAIGN = {
     **{"splits": ["train"], "count": 5, "each": 1, "overlap": 1, "groups": ["training"], "temperature": 1},
     **{"max_tokens": 32, "seed": 0},
@@ -131,6 +138,7 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
         other_run=pipeline.start_run(name="two", **made),
         failed=factories.make_batch(),
         errors=errors_of(amy, ada),
+        screening=make_screenings(amy),
         surveys=[factories.make_survey_round(groups=["researcher"]).pk for _ in range(2)],
         typo=pay.set_rate(user_id=ada.pk, valid_from=NEXT_WEEK, per_hour=1, actor=amy),
         pay_asked=pay.ask(person=ada, text="Paid when?", day=TODAY),
@@ -146,6 +154,52 @@ def errors_of(reviewer, labeler) -> list:
     done = label_errors.claim_next(reviewer=reviewer)
     label_errors.judge(item_id=done.pk, reviewer=reviewer, verdict="fine")
     return [done.pk, label_errors.claim_next(reviewer=reviewer).pk]
+def make_screenings(amy: User) -> SimpleNamespace:
+    """Twice what screening acts on: once for the pages, once for programs."""
+    drafts = [factories.make_screening_round(actor=amy, items=2, opened=False) for _ in range(2)]
+    opened = [factories.make_screening_round(actor=amy, items=1) for _ in range(2)]
+    return SimpleNamespace(
+        drafts=drafts,
+        opened=opened,
+        applications=[factories.make_applicant(held, actor=amy)[0].pk for held in opened],
+        items=[factories.make_task().item_id for _ in drafts],
+        topic=Topic.objects.first(),
+    )
+
+
+def screening_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
+    draft, opened, held = w.screening.drafts[0].pk, w.screening.opened[0].pk, "screening/<int:screening_id>/"
+    entry = w.screening.drafts[0].items.first().pk
+    applicant = "screening/applicants/<uuid:application_id>/"
+    decision = {"outcome": "put_off", "reason": "Later."}
+    return [
+        ("screening/new/", [], {**SCREENING, "name": "By page"}),
+        (f"{held}items/<int:gate>/", [draft, 2], {"item": [w.screening.items[0]]}),
+        ("screening/items/<int:chosen_id>/note/", [entry], {"note": "So."}),
+        ("screening/items/<int:chosen_id>/remove/", [entry], {}),
+        (f"{held}cut-offs/", [draft], SCREENING),
+        (f"{held}open/", [draft], {}),
+        (f"{held}invite/", [opened], {"days": 3}),
+        (f"{applicant}decide/", [w.screening.applications[0]], decision),
+        (f"{held}close/", [opened], {}),
+        ("screening/topics/add/", [], {"name": "Dialects"}),
+        ("screening/topics/<int:topic_id>/retire/", [w.screening.topic.pk], {}),
+    ]
+
+
+def screening_calls(w: SimpleNamespace) -> list[tuple[str, list, object]]:
+    draft, opened, held = w.screening.drafts[1].pk, w.screening.opened[1].pk, "rounds/<int:screening_id>/"
+    decision = {"outcome": "put_off", "reason": "Later."}
+    calls = [
+        ("POST", "rounds/", [], {"name": "By program"}),
+        ("POST", f"{held}items/", [draft], {"gate": 2, "ids": [str(w.screening.items[1])]}),
+        ("PATCH", held, [draft], SHARES),
+        ("POST", f"{held}open/", [draft], {}),
+        ("POST", f"{held}invitations/", [opened], {"days": 3}),
+        ("POST", "applicants/<uuid:application_id>/decisions/", [w.screening.applications[1]], decision),
+        ("POST", f"{held}close/", [opened], {}),
+    ]
+    return [(f"{method} api/v1/screening/{route}", values, body) for method, route, values, body in calls]
 
 
 def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
@@ -205,6 +259,7 @@ def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
         ("onboarding/<int:user_id>/begin/", [w.hal.pk], {}),
         ("onboarding/<int:user_id>/", [w.hal.pk], {"decision": "end", "reason": "No.", "seen": "training"}),
         ("batches/<int:batch_id>/probation/", [w.batch.pk], {"probation": "on"}),
+        *screening_acts(w),
         ("survey-rounds/new/", [], {**SURVEY, "questionnaire": "demographics"}),
         ("survey-rounds/<uuid:round_id>/close/", [w.surveys[0]], {}),
         ("payroll/settings/", [], {"currency": "USD", "floor": "9"}),
@@ -265,6 +320,7 @@ def api_acts(w: SimpleNamespace) -> list[tuple[str, list, dict]]:
             [w.ada.pk],
             {"decision": "pass", "reason": "Known.", "seen": "training"},
         ),
+        *screening_calls(w),
         ("POST api/v1/survey-rounds/", [], {**SURVEY, "questionnaire": "satisfaction"}),
         ("POST api/v1/survey-rounds/<uuid:round_id>/close/", [w.surveys[1]], {}),
         ("POST api/v1/label-errors/look/", [], {}),

@@ -37,6 +37,8 @@ APPEND_ONLY = [
     "completionscore",
     "errordraw",
     "errorverdict",
+    "grade",
+    "screeningdecision",
 ]
 
 

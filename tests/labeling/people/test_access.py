@@ -24,6 +24,7 @@ LABELERS_TOO = (
     "questions/",
     "tour/",
     "surveys/",
+    "application/",
     "messages/",
     "pay/",
     "api/v1/pay/",
@@ -37,7 +38,7 @@ LABELERS_TOO = (
 ADMINS_ONLY = ("people/", "payroll/", "audit/", "settings/", "api/v1/people/", "api/v1/payroll/")
 # Their own work: admins do not rank.
 NOT_ADMINS = (
-    *("work/", "answers/", "tour/", "surveys/", "messages/", "pay/"),
+    *("work/", "answers/", "tour/", "surveys/", "application/", "messages/", "pay/"),
     *("api/v1/tasks/", "api/v1/tour/", "api/v1/pay/"),
 )
 # What its prefix does not tell.
@@ -59,6 +60,22 @@ EXCEPTIONS = {
     "batches/<int:batch_id>/probation/": ("admin",),
     "api/v1/onboarding/mine/": ("labeler", "researcher"),
     "api/v1/onboarding/<int:user_id>/begin/": ("admin",),
+    "screening/new/": ("admin",),
+    "screening/grading/": ("researcher",),
+    "screening/topics/add/": ("admin",),
+    "screening/topics/<int:topic_id>/retire/": ("admin",),
+    "screening/applicants/<uuid:application_id>/decide/": ("admin",),
+    "screening/items/<int:chosen_id>/remove/": ("admin",),
+    "screening/<int:screening_id>/open/": ("admin",),
+    "screening/<int:screening_id>/close/": ("admin",),
+    "screening/<int:screening_id>/cut-offs/": ("admin",),
+    "screening/<int:screening_id>/invite/": ("admin",),
+    "screening/<int:screening_id>/items/<int:gate>/": ("admin",),
+    "api/v1/screening/rounds/<int:screening_id>/items/": ("admin",),
+    "api/v1/screening/rounds/<int:screening_id>/open/": ("admin",),
+    "api/v1/screening/rounds/<int:screening_id>/close/": ("admin",),
+    "api/v1/screening/rounds/<int:screening_id>/invitations/": ("admin",),
+    "api/v1/screening/applicants/<uuid:application_id>/decisions/": ("admin",),
     "blindness/serve/": ("admin",),
     "blindness/terms/add/": ("admin",),
     "blindness/terms/<int:term_id>/switch/": ("admin",),

@@ -202,6 +202,7 @@ def test_two_researchers_grade_each_once_and_the_mean_shows_after_both(w, rita, 
     one, _two = written(w)
     first, new = services.grade(demonstration_id=one.pk, value=6, note="Kind.", grader=rita)
     assert new and first.number == 1
+    assert AuditEvent.objects.filter(actor=rita, action="demonstration.graded").count() == 1
     assert services.grade(demonstration_id=one.pk, value=6, note="Kind.", grader=rita) == (first, False)
     with pytest.raises(services.GradedAlready):
         services.grade(demonstration_id=one.pk, value=7, grader=rita)
