@@ -11,361 +11,703 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
-        ('labeling', '0020_pay'),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("labeling", "0020_pay"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Application',
+            name="Application",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('code', models.CharField(max_length=4, unique=True)),
-                ('outcome', models.CharField(blank=True, db_default='', default='', max_length=8)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("code", models.CharField(max_length=4, unique=True)),
+                ("outcome", models.CharField(blank=True, db_default="", default="", max_length=8)),
             ],
         ),
         migrations.CreateModel(
-            name='Grade',
+            name="Grade",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveSmallIntegerField()),
-                ('grade', models.PositiveSmallIntegerField()),
-                ('note', models.CharField(blank=True, max_length=1000)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveSmallIntegerField()),
+                ("grade", models.PositiveSmallIntegerField()),
+                ("note", models.CharField(blank=True, max_length=1000)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='ScreeningBatch',
+            name="ScreeningBatch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gate', models.PositiveSmallIntegerField(choices=[(1, 'Sensitive content'), (2, 'Rankings'), (3, 'Answers to sensitive prompts')])),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "gate",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "Sensitive content"), (2, "Rankings"), (3, "Answers to sensitive prompts")]
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ScreeningDecision',
+            name="ScreeningDecision",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('outcome', models.CharField(choices=[('training', 'Hire: their answers train models'), ('held_out', 'Hire as held-out: their answers only ever measure models'), ('reject', 'Turn down'), ('put_off', 'Put off')], max_length=8)),
-                ('reason', models.CharField(max_length=300)),
-                ('message', models.CharField(blank=True, max_length=1000)),
-                ('decided_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("training", "Hire: their answers train models"),
+                            ("held_out", "Hire as held-out: their answers only ever measure models"),
+                            ("reject", "Turn down"),
+                            ("put_off", "Put off"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("reason", models.CharField(max_length=300)),
+                ("message", models.CharField(blank=True, max_length=1000)),
+                ("decided_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='ScreeningItem',
+            name="ScreeningItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gate', models.PositiveSmallIntegerField(choices=[(1, 'Sensitive content'), (2, 'Rankings'), (3, 'Answers to sensitive prompts')])),
-                ('note', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "gate",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "Sensitive content"), (2, "Rankings"), (3, "Answers to sensitive prompts")]
+                    ),
+                ),
+                ("note", models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(
-            name='ScreeningRound',
+            name="ScreeningRound",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('open', 'Open'), ('closed', 'Closed')], default='draft', max_length=6)),
-                ('flags_cutoff', models.FloatField(default=0.75)),
-                ('rankings_cutoff', models.FloatField(default=0.75)),
-                ('grade_cutoff', models.FloatField(default=6.0)),
-                ('researchers', models.PositiveSmallIntegerField(default=2)),
-                ('graders', models.PositiveSmallIntegerField(default=2)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("draft", "Draft"), ("open", "Open"), ("closed", "Closed")],
+                        default="draft",
+                        max_length=6,
+                    ),
+                ),
+                ("flags_cutoff", models.FloatField(default=0.75)),
+                ("rankings_cutoff", models.FloatField(default=0.75)),
+                ("grade_cutoff", models.FloatField(default=6.0)),
+                ("researchers", models.PositiveSmallIntegerField(default=2)),
+                ("graders", models.PositiveSmallIntegerField(default=2)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='Topic',
+            name="Topic",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('active', models.BooleanField(db_default=True, default=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=80, unique=True)),
+                ("active", models.BooleanField(db_default=True, default=True)),
             ],
         ),
         migrations.CreateModel(
-            name='TopicAnswer',
+            name="TopicAnswer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('able', models.BooleanField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("able", models.BooleanField()),
             ],
         ),
         pgtrigger.migrations.RemoveTrigger(
-            model_name='user',
-            name='user_group_keeps_apart',
+            model_name="user",
+            name="user_group_keeps_apart",
         ),
         migrations.RemoveConstraint(
-            model_name='ranking',
-            name='ranking_group_is_known',
+            model_name="ranking",
+            name="ranking_group_is_known",
         ),
         migrations.RemoveConstraint(
-            model_name='user',
-            name='user_group_is_known',
+            model_name="user",
+            name="user_group_is_known",
         ),
         migrations.AddField(
-            model_name='batch',
-            name='screening',
+            model_name="batch",
+            name="screening",
             field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AlterField(
-            model_name='batch',
-            name='groups',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('training', 'Training'), ('held_out', 'Held Out'), ('researcher', 'Researcher'), ('simulated', 'Simulated'), ('applicant', 'Applicant')], max_length=12), default=list, size=None),
+            model_name="batch",
+            name="groups",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(
+                    choices=[
+                        ("training", "Training"),
+                        ("held_out", "Held Out"),
+                        ("researcher", "Researcher"),
+                        ("simulated", "Simulated"),
+                        ("applicant", "Applicant"),
+                    ],
+                    max_length=12,
+                ),
+                default=list,
+                size=None,
+            ),
         ),
         migrations.AlterField(
-            model_name='invitation',
-            name='group',
-            field=models.CharField(choices=[('training', 'Training'), ('held_out', 'Held Out'), ('researcher', 'Researcher'), ('simulated', 'Simulated'), ('applicant', 'Applicant')], max_length=12),
+            model_name="invitation",
+            name="group",
+            field=models.CharField(
+                choices=[
+                    ("training", "Training"),
+                    ("held_out", "Held Out"),
+                    ("researcher", "Researcher"),
+                    ("simulated", "Simulated"),
+                    ("applicant", "Applicant"),
+                ],
+                max_length=12,
+            ),
         ),
         migrations.AlterField(
-            model_name='notice',
-            name='group',
-            field=models.CharField(blank=True, choices=[('training', 'Training'), ('held_out', 'Held Out'), ('researcher', 'Researcher'), ('simulated', 'Simulated'), ('applicant', 'Applicant')], max_length=12),
+            model_name="notice",
+            name="group",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("training", "Training"),
+                    ("held_out", "Held Out"),
+                    ("researcher", "Researcher"),
+                    ("simulated", "Simulated"),
+                    ("applicant", "Applicant"),
+                ],
+                max_length=12,
+            ),
         ),
         migrations.AlterField(
-            model_name='seat',
-            name='groups',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('training', 'Training'), ('held_out', 'Held Out'), ('researcher', 'Researcher'), ('simulated', 'Simulated'), ('applicant', 'Applicant')], max_length=12), default=list, size=None),
+            model_name="seat",
+            name="groups",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(
+                    choices=[
+                        ("training", "Training"),
+                        ("held_out", "Held Out"),
+                        ("researcher", "Researcher"),
+                        ("simulated", "Simulated"),
+                        ("applicant", "Applicant"),
+                    ],
+                    max_length=12,
+                ),
+                default=list,
+                size=None,
+            ),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='group',
-            field=models.CharField(choices=[('training', 'Training'), ('held_out', 'Held Out'), ('researcher', 'Researcher'), ('simulated', 'Simulated'), ('applicant', 'Applicant')], default='training', max_length=12),
+            model_name="user",
+            name="group",
+            field=models.CharField(
+                choices=[
+                    ("training", "Training"),
+                    ("held_out", "Held Out"),
+                    ("researcher", "Researcher"),
+                    ("simulated", "Simulated"),
+                    ("applicant", "Applicant"),
+                ],
+                default="training",
+                max_length=12,
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='batch',
-            trigger=pgtrigger.compiler.Trigger(name='batch_stays_of_screening_or_not', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."screening" IS DISTINCT FROM (NEW."screening"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='24685263d6302b4faace2935c95fa84c4bb71dbb', operation='UPDATE', pgid='pgtrigger_batch_stays_of_screening_or_not_46b00', table='labeling_batch', when='BEFORE')),
+            model_name="batch",
+            trigger=pgtrigger.compiler.Trigger(
+                name="batch_stays_of_screening_or_not",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."screening" IS DISTINCT FROM (NEW."screening"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="24685263d6302b4faace2935c95fa84c4bb71dbb",
+                    operation="UPDATE",
+                    pgid="pgtrigger_batch_stays_of_screening_or_not_46b00",
+                    table="labeling_batch",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='user',
-            trigger=pgtrigger.compiler.Trigger(name='user_group_keeps_apart', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."group" IS DISTINCT FROM (NEW."group"))', func='\n                    IF OLD."group" = \'simulated\' OR NEW."group" = \'simulated\' THEN\n                        RAISE check_violation USING MESSAGE = \'who is simulated stays so, and nobody else becomes it\',\n                            CONSTRAINT = \'user_group_keeps_apart\';\n                    ELSIF OLD."group" = \'held_out\' THEN\n                        RAISE check_violation USING MESSAGE = \'who is held out never gives answers to train on\',\n                            CONSTRAINT = \'user_group_keeps_apart\';\n                    ELSIF NEW."group" IN (\'held_out\', \'applicant\') AND EXISTS (\n                        -- Answers to screening tasks never train anything.\n                        SELECT FROM labeling_lease lease\n                        JOIN labeling_task task ON task.id = lease.task_id\n                        JOIN labeling_batch batch ON batch.id = task.batch_id\n                        WHERE lease.labeler_id = NEW.id AND lease.state = \'submitted\' AND NOT batch.screening\n                    ) THEN\n                        RAISE check_violation USING MESSAGE = \'models may have learned from their answers already\',\n                            CONSTRAINT = \'user_group_keeps_apart\';\n                    END IF;\n                    RETURN NEW;\n                ', hash='0de56d093d26599e30c5f9d70cd4e20295f0c45e', operation='UPDATE OF "group"', pgid='pgtrigger_user_group_keeps_apart_97996', table='labeling_user', when='BEFORE')),
+            model_name="user",
+            trigger=pgtrigger.compiler.Trigger(
+                name="user_group_keeps_apart",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."group" IS DISTINCT FROM (NEW."group"))',
+                    func="\n                    IF OLD.\"group\" = 'simulated' OR NEW.\"group\" = 'simulated' THEN\n                        RAISE check_violation USING MESSAGE = 'who is simulated stays so, and nobody else becomes it',\n                            CONSTRAINT = 'user_group_keeps_apart';\n                    ELSIF OLD.\"group\" = 'held_out' THEN\n                        RAISE check_violation USING MESSAGE = 'who is held out never gives answers to train on',\n                            CONSTRAINT = 'user_group_keeps_apart';\n                    ELSIF NEW.\"group\" IN ('held_out', 'applicant') AND EXISTS (\n                        -- Answers to screening tasks never train anything.\n                        SELECT FROM labeling_lease lease\n                        JOIN labeling_task task ON task.id = lease.task_id\n                        JOIN labeling_batch batch ON batch.id = task.batch_id\n                        WHERE lease.labeler_id = NEW.id AND lease.state = 'submitted' AND NOT batch.screening\n                    ) THEN\n                        RAISE check_violation USING MESSAGE = 'models may have learned from their answers already',\n                            CONSTRAINT = 'user_group_keeps_apart';\n                    END IF;\n                    RETURN NEW;\n                ",
+                    hash="0de56d093d26599e30c5f9d70cd4e20295f0c45e",
+                    operation='UPDATE OF "group"',
+                    pgid="pgtrigger_user_group_keeps_apart_97996",
+                    table="labeling_user",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='batch',
-            constraint=models.CheckConstraint(condition=models.Q(('groups__contains', ['applicant']), _negated=True), name='batch_queue_is_not_for_applicants'),
+            model_name="batch",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("groups__contains", ["applicant"]), _negated=True),
+                name="batch_queue_is_not_for_applicants",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ranking',
-            constraint=models.CheckConstraint(condition=models.Q(('group__in', ['training', 'held_out', 'researcher', 'simulated', 'applicant'])), name='ranking_group_is_known'),
+            model_name="ranking",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("group__in", ["training", "held_out", "researcher", "simulated", "applicant"])),
+                name="ranking_group_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('group__in', ['training', 'held_out', 'researcher', 'simulated', 'applicant'])), name='user_group_is_known'),
+            model_name="user",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("group__in", ["training", "held_out", "researcher", "simulated", "applicant"])),
+                name="user_group_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('group', 'applicant'), _negated=True), ('role', 'labeler'), _connector='OR'), name='user_applicant_is_labeler'),
+            model_name="user",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("group", "applicant"), _negated=True), ("role", "labeler"), _connector="OR"
+                ),
+                name="user_applicant_is_labeler",
+            ),
         ),
         migrations.AddField(
-            model_name='application',
-            name='invitation',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='application', to='labeling.invitation'),
+            model_name="application",
+            name="invitation",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT, related_name="application", to="labeling.invitation"
+            ),
         ),
         migrations.AddField(
-            model_name='grade',
-            name='demonstration',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='grades', to='labeling.demonstration'),
+            model_name="grade",
+            name="demonstration",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="grades",
+                to="labeling.demonstration",
+            ),
         ),
         migrations.AddField(
-            model_name='grade',
-            name='grader',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="grade",
+            name="grader",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='screeningbatch',
-            name='batch',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='screening_batch', to='labeling.batch'),
+            model_name="screeningbatch",
+            name="batch",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT, related_name="screening_batch", to="labeling.batch"
+            ),
         ),
         migrations.AddField(
-            model_name='screeningdecision',
-            name='application',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='labeling.application'),
+            model_name="screeningdecision",
+            name="application",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="decisions",
+                to="labeling.application",
+            ),
         ),
         migrations.AddField(
-            model_name='screeningdecision',
-            name='decided_by',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="screeningdecision",
+            name="decided_by",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='screeningdecision',
-            name='revises',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='revised_by', to='labeling.screeningdecision'),
+            model_name="screeningdecision",
+            name="revises",
+            field=models.OneToOneField(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="revised_by",
+                to="labeling.screeningdecision",
+            ),
         ),
         migrations.AddField(
-            model_name='screeningitem',
-            name='prompt',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='screening_items', to='labeling.prompt'),
+            model_name="screeningitem",
+            name="prompt",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="screening_items", to="labeling.prompt"
+            ),
         ),
         migrations.AddField(
-            model_name='screeningitem',
-            name='source',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='labeling.batchitem'),
+            model_name="screeningitem",
+            name="source",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="labeling.batchitem"
+            ),
         ),
         migrations.AddField(
-            model_name='screeningitem',
-            name='task',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='screening_item', to='labeling.task'),
+            model_name="screeningitem",
+            name="task",
+            field=models.OneToOneField(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="screening_item",
+                to="labeling.task",
+            ),
         ),
         migrations.AddField(
-            model_name='screeninground',
-            name='created_by',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="screeninground",
+            name="created_by",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='screeningitem',
-            name='round',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='items', to='labeling.screeninground'),
+            model_name="screeningitem",
+            name="round",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="items",
+                to="labeling.screeninground",
+            ),
         ),
         migrations.AddField(
-            model_name='screeningbatch',
-            name='round',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='batches', to='labeling.screeninground'),
+            model_name="screeningbatch",
+            name="round",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="batches",
+                to="labeling.screeninground",
+            ),
         ),
         migrations.AddField(
-            model_name='application',
-            name='round',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='applications', to='labeling.screeninground'),
+            model_name="application",
+            name="round",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="applications",
+                to="labeling.screeninground",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='topic',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='topic_has_a_name'),
+            model_name="topic",
+            constraint=models.CheckConstraint(condition=models.Q(("name", ""), _negated=True), name="topic_has_a_name"),
         ),
         migrations.AddField(
-            model_name='topicanswer',
-            name='person',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='topics', to=settings.AUTH_USER_MODEL),
+            model_name="topicanswer",
+            name="person",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="topics", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddField(
-            model_name='topicanswer',
-            name='topic',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='answers', to='labeling.topic'),
+            model_name="topicanswer",
+            name="topic",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="answers", to="labeling.topic"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grade',
-            constraint=models.UniqueConstraint(fields=('demonstration', 'grader'), name='grade_once_per_demonstration_and_grader'),
+            model_name="grade",
+            constraint=models.UniqueConstraint(
+                fields=("demonstration", "grader"), name="grade_once_per_demonstration_and_grader"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grade',
-            constraint=models.UniqueConstraint(fields=('demonstration', 'number'), name='grade_number_once_per_demonstration'),
+            model_name="grade",
+            constraint=models.UniqueConstraint(
+                fields=("demonstration", "number"), name="grade_number_once_per_demonstration"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grade',
-            constraint=models.CheckConstraint(condition=models.Q(('grade__gte', 1), ('grade__lte', 7)), name='grade_is_1_to_7'),
+            model_name="grade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("grade__gte", 1), ("grade__lte", 7)), name="grade_is_1_to_7"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grade',
-            constraint=models.CheckConstraint(condition=models.Q(('number__gte', 1), ('number__lte', 5)), name='grade_number_is_1_to_5'),
+            model_name="grade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__gte", 1), ("number__lte", 5)), name="grade_number_is_1_to_5"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='grade',
-            trigger=pgtrigger.compiler.Trigger(name='grade_is_append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='e140ce0a9f195d706c431f00c32c112c84c39d79', operation='UPDATE OR DELETE', pgid='pgtrigger_grade_is_append_only_fb51c', table='labeling_grade', when='BEFORE')),
+            model_name="grade",
+            trigger=pgtrigger.compiler.Trigger(
+                name="grade_is_append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="e140ce0a9f195d706c431f00c32c112c84c39d79",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_grade_is_append_only_fb51c",
+                    table="labeling_grade",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='grade',
-            trigger=pgtrigger.compiler.Trigger(name='grade_is_of_an_applicant_by_somebody_else', sql=pgtrigger.compiler.UpsertTriggerSql(func='\n                    IF NOT EXISTS (\n                        SELECT FROM labeling_demonstration given\n                        JOIN labeling_screeningitem item ON item.task_id = given.task_id\n                        JOIN labeling_screeninground round ON round.id = item.round_id\n                        WHERE given.id = NEW.demonstration_id AND given."group" = \'applicant\'\n                            AND given.labeler_id <> NEW.grader_id AND NEW.number <= round.graders\n                    ) THEN\n                        RAISE check_violation USING MESSAGE = \'researchers grade what applicants wrote, as often as \'\n                            \'the round says\', CONSTRAINT = \'grade_is_of_an_applicant_by_somebody_else\';\n                    END IF;\n                    RETURN NEW;\n                ', hash='4d5ab17d29aca2959e40a8e298ed5726cff5a8e3', operation='INSERT', pgid='pgtrigger_grade_is_of_an_applicant_by_somebody_else_53f22', table='labeling_grade', when='BEFORE')),
+            model_name="grade",
+            trigger=pgtrigger.compiler.Trigger(
+                name="grade_is_of_an_applicant_by_somebody_else",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n                    IF NOT EXISTS (\n                        SELECT FROM labeling_demonstration given\n                        JOIN labeling_screeningitem item ON item.task_id = given.task_id\n                        JOIN labeling_screeninground round ON round.id = item.round_id\n                        WHERE given.id = NEW.demonstration_id AND given.\"group\" = 'applicant'\n                            AND given.labeler_id <> NEW.grader_id AND NEW.number <= round.graders\n                    ) THEN\n                        RAISE check_violation USING MESSAGE = 'researchers grade what applicants wrote, as often as '\n                            'the round says', CONSTRAINT = 'grade_is_of_an_applicant_by_somebody_else';\n                    END IF;\n                    RETURN NEW;\n                ",
+                    hash="4d5ab17d29aca2959e40a8e298ed5726cff5a8e3",
+                    operation="INSERT",
+                    pgid="pgtrigger_grade_is_of_an_applicant_by_somebody_else_53f22",
+                    table="labeling_grade",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddIndex(
-            model_name='screeningdecision',
-            index=models.Index(fields=['application', 'decided_at'], name='decision_of_application'),
+            model_name="screeningdecision",
+            index=models.Index(fields=["application", "decided_at"], name="decision_of_application"),
         ),
         migrations.AddConstraint(
-            model_name='screeningdecision',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['training', 'held_out', 'reject', 'put_off'])), name='screening_outcome_is_known'),
+            model_name="screeningdecision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("outcome__in", ["training", "held_out", "reject", "put_off"])),
+                name="screening_outcome_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeningdecision',
-            constraint=models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='screening_decision_says_why'),
+            model_name="screeningdecision",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("reason", ""), _negated=True), name="screening_decision_says_why"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeningdecision',
-            constraint=models.UniqueConstraint(condition=models.Q(('revises__isnull', True)), fields=('application',), name='screening_decided_once_without_revising'),
+            model_name="screeningdecision",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("revises__isnull", True)),
+                fields=("application",),
+                name="screening_decided_once_without_revising",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeningdecision',
-            trigger=pgtrigger.compiler.Trigger(name='screening_decision_is_append_only', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;", hash='9983cd45ca424e44329407bcd243e6316f92f3e0', operation='UPDATE OR DELETE', pgid='pgtrigger_screening_decision_is_append_only_39355', table='labeling_screeningdecision', when='BEFORE')),
+            model_name="screeningdecision",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_decision_is_append_only",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update or delete rows from % table', TG_TABLE_NAME;",
+                    hash="9983cd45ca424e44329407bcd243e6316f92f3e0",
+                    operation="UPDATE OR DELETE",
+                    pgid="pgtrigger_screening_decision_is_append_only_39355",
+                    table="labeling_screeningdecision",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeningdecision',
-            trigger=pgtrigger.compiler.Trigger(name='screening_decision_holds', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    IF NEW.revises_id IS NOT NULL AND NOT EXISTS (\n                        SELECT FROM labeling_screeningdecision earlier\n                        WHERE earlier.id = NEW.revises_id AND earlier.application_id = NEW.application_id\n                    ) THEN\n                        RAISE check_violation USING MESSAGE = 'a decision revises one about the same applicant',\n                            CONSTRAINT = 'screening_decision_holds';\n                    END IF;\n                    UPDATE labeling_application SET outcome = NEW.outcome WHERE id = NEW.application_id;\n                    RETURN NEW;\n                ", hash='34302deaa377da8b2e61e7870d7956ad5aac4dc5', operation='INSERT', pgid='pgtrigger_screening_decision_holds_fc00c', table='labeling_screeningdecision', when='BEFORE')),
+            model_name="screeningdecision",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_decision_holds",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n                    IF NEW.revises_id IS NOT NULL AND NOT EXISTS (\n                        SELECT FROM labeling_screeningdecision earlier\n                        WHERE earlier.id = NEW.revises_id AND earlier.application_id = NEW.application_id\n                    ) THEN\n                        RAISE check_violation USING MESSAGE = 'a decision revises one about the same applicant',\n                            CONSTRAINT = 'screening_decision_holds';\n                    END IF;\n                    UPDATE labeling_application SET outcome = NEW.outcome WHERE id = NEW.application_id;\n                    RETURN NEW;\n                ",
+                    hash="34302deaa377da8b2e61e7870d7956ad5aac4dc5",
+                    operation="INSERT",
+                    pgid="pgtrigger_screening_decision_holds_fc00c",
+                    table="labeling_screeningdecision",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeninground',
-            constraint=models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='screening_round_has_a_name'),
+            model_name="screeninground",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("name", ""), _negated=True), name="screening_round_has_a_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeninground',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['draft', 'open', 'closed'])), name='screening_round_state_is_known'),
+            model_name="screeninground",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["draft", "open", "closed"])), name="screening_round_state_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeninground',
-            constraint=models.CheckConstraint(condition=models.Q(('flags_cutoff__gte', 0), ('flags_cutoff__lte', 1), ('rankings_cutoff__gte', 0), ('rankings_cutoff__lte', 1)), name='screening_cutoffs_are_shares'),
+            model_name="screeninground",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("flags_cutoff__gte", 0),
+                    ("flags_cutoff__lte", 1),
+                    ("rankings_cutoff__gte", 0),
+                    ("rankings_cutoff__lte", 1),
+                ),
+                name="screening_cutoffs_are_shares",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeninground',
-            constraint=models.CheckConstraint(condition=models.Q(('grade_cutoff__gte', 1), ('grade_cutoff__lte', 7)), name='screening_grade_cutoff_is_1_to_7'),
+            model_name="screeninground",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("grade_cutoff__gte", 1), ("grade_cutoff__lte", 7)),
+                name="screening_grade_cutoff_is_1_to_7",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeninground',
-            constraint=models.CheckConstraint(condition=models.Q(('researchers__gte', 1), ('researchers__lte', 5)), name='screening_researchers_are_1_to_5'),
+            model_name="screeninground",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("researchers__gte", 1), ("researchers__lte", 5)),
+                name="screening_researchers_are_1_to_5",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeninground',
-            constraint=models.CheckConstraint(condition=models.Q(('graders__gte', 2), ('graders__lte', 5)), name='screening_graders_are_2_to_5'),
+            model_name="screeninground",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("graders__gte", 2), ("graders__lte", 5)), name="screening_graders_are_2_to_5"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeninground',
-            trigger=pgtrigger.compiler.Trigger(name='screening_round_is_never_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='5f9037b9cce8cf24fba0b8b735253e0ad12c61ee', operation='DELETE', pgid='pgtrigger_screening_round_is_never_deleted_b9d97', table='labeling_screeninground', when='BEFORE')),
+            model_name="screeninground",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_round_is_never_deleted",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="5f9037b9cce8cf24fba0b8b735253e0ad12c61ee",
+                    operation="DELETE",
+                    pgid="pgtrigger_screening_round_is_never_deleted_b9d97",
+                    table="labeling_screeninground",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeninground',
-            trigger=pgtrigger.compiler.Trigger(name='screening_round_is_never_a_draft_again', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NOT (OLD."state" = \'draft\') AND NEW."state" = \'draft\')', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='c409516c4716e00716f2b57b29e849ac1e2460e6', operation='UPDATE', pgid='pgtrigger_screening_round_is_never_a_draft_again_4af85', table='labeling_screeninground', when='BEFORE')),
+            model_name="screeninground",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_round_is_never_a_draft_again",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (NOT (OLD.\"state\" = 'draft') AND NEW.\"state\" = 'draft')",
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="c409516c4716e00716f2b57b29e849ac1e2460e6",
+                    operation="UPDATE",
+                    pgid="pgtrigger_screening_round_is_never_a_draft_again_4af85",
+                    table="labeling_screeninground",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeninground',
-            trigger=pgtrigger.compiler.Trigger(name='screening_round_keeps_its_graders', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."graders" IS DISTINCT FROM (NEW."graders") OR OLD."researchers" IS DISTINCT FROM (NEW."researchers"))', func="\n                    IF OLD.state <> 'draft' THEN\n                        RAISE check_violation USING MESSAGE = 'an open round keeps how many answer and grade',\n                            CONSTRAINT = 'screening_round_keeps_its_graders';\n                    END IF;\n                    RETURN NEW;\n                ", hash='df1f4913ad54753e33ae0638e48339085228755f', operation='UPDATE', pgid='pgtrigger_screening_round_keeps_its_graders_c3613', table='labeling_screeninground', when='BEFORE')),
+            model_name="screeninground",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_round_keeps_its_graders",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."graders" IS DISTINCT FROM (NEW."graders") OR OLD."researchers" IS DISTINCT FROM (NEW."researchers"))',
+                    func="\n                    IF OLD.state <> 'draft' THEN\n                        RAISE check_violation USING MESSAGE = 'an open round keeps how many answer and grade',\n                            CONSTRAINT = 'screening_round_keeps_its_graders';\n                    END IF;\n                    RETURN NEW;\n                ",
+                    hash="df1f4913ad54753e33ae0638e48339085228755f",
+                    operation="UPDATE",
+                    pgid="pgtrigger_screening_round_keeps_its_graders_c3613",
+                    table="labeling_screeninground",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeningitem',
-            constraint=models.UniqueConstraint(fields=('round', 'gate', 'prompt'), name='screening_item_once_per_gate'),
+            model_name="screeningitem",
+            constraint=models.UniqueConstraint(fields=("round", "gate", "prompt"), name="screening_item_once_per_gate"),
         ),
         migrations.AddConstraint(
-            model_name='screeningitem',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('gate__in', [1, 2]), ('source__isnull', False)), models.Q(('gate', 3), ('source__isnull', True)), _connector='OR'), name='screening_item_has_completions_or_wants_one'),
+            model_name="screeningitem",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("gate__in", [1, 2]), ("source__isnull", False)),
+                    models.Q(("gate", 3), ("source__isnull", True)),
+                    _connector="OR",
+                ),
+                name="screening_item_has_completions_or_wants_one",
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeningitem',
-            trigger=pgtrigger.compiler.Trigger(name='screening_items_are_chosen_in_a_draft', sql=pgtrigger.compiler.UpsertTriggerSql(func="\n                    PERFORM FROM labeling_screeninground round\n                        WHERE round.id = CASE TG_OP WHEN 'DELETE' THEN OLD.round_id ELSE NEW.round_id END\n                            AND round.state = 'draft' FOR SHARE;\n                    IF NOT FOUND THEN\n                        RAISE check_violation USING MESSAGE = 'every applicant of a round has the same items',\n                            CONSTRAINT = 'screening_items_are_chosen_in_a_draft';\n                    END IF;\n                    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;\n                ", hash='9e17451cfae97b89aaa534f914427e371e00194a', operation='INSERT OR DELETE', pgid='pgtrigger_screening_items_are_chosen_in_a_draft_21df6', table='labeling_screeningitem', when='BEFORE')),
+            model_name="screeningitem",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_items_are_chosen_in_a_draft",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n                    PERFORM FROM labeling_screeninground round\n                        WHERE round.id = CASE TG_OP WHEN 'DELETE' THEN OLD.round_id ELSE NEW.round_id END\n                            AND round.state = 'draft' FOR SHARE;\n                    IF NOT FOUND THEN\n                        RAISE check_violation USING MESSAGE = 'every applicant of a round has the same items',\n                            CONSTRAINT = 'screening_items_are_chosen_in_a_draft';\n                    END IF;\n                    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;\n                ",
+                    hash="9e17451cfae97b89aaa534f914427e371e00194a",
+                    operation="INSERT OR DELETE",
+                    pgid="pgtrigger_screening_items_are_chosen_in_a_draft_21df6",
+                    table="labeling_screeningitem",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeningitem',
-            trigger=pgtrigger.compiler.Trigger(name='screening_item_stays_what_it_is', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."gate" IS DISTINCT FROM (NEW."gate") OR OLD."prompt_id" IS DISTINCT FROM (NEW."prompt_id") OR OLD."round_id" IS DISTINCT FROM (NEW."round_id") OR OLD."source_id" IS DISTINCT FROM (NEW."source_id"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='e7a78cb8624815926bc5998562617bab4b774841', operation='UPDATE', pgid='pgtrigger_screening_item_stays_what_it_is_c5b60', table='labeling_screeningitem', when='BEFORE')),
+            model_name="screeningitem",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_item_stays_what_it_is",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."gate" IS DISTINCT FROM (NEW."gate") OR OLD."prompt_id" IS DISTINCT FROM (NEW."prompt_id") OR OLD."round_id" IS DISTINCT FROM (NEW."round_id") OR OLD."source_id" IS DISTINCT FROM (NEW."source_id"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="e7a78cb8624815926bc5998562617bab4b774841",
+                    operation="UPDATE",
+                    pgid="pgtrigger_screening_item_stays_what_it_is_c5b60",
+                    table="labeling_screeningitem",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='screeningitem',
-            trigger=pgtrigger.compiler.Trigger(name='screening_item_keeps_its_task', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD.task_id IS NOT NULL AND OLD.task_id IS DISTINCT FROM NEW.task_id)', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='62bcb66a7afc71c95dd0aa782ec55ddf6956db04', operation='UPDATE', pgid='pgtrigger_screening_item_keeps_its_task_095c9', table='labeling_screeningitem', when='BEFORE')),
+            model_name="screeningitem",
+            trigger=pgtrigger.compiler.Trigger(
+                name="screening_item_keeps_its_task",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (OLD.task_id IS NOT NULL AND OLD.task_id IS DISTINCT FROM NEW.task_id)",
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="62bcb66a7afc71c95dd0aa782ec55ddf6956db04",
+                    operation="UPDATE",
+                    pgid="pgtrigger_screening_item_keeps_its_task_095c9",
+                    table="labeling_screeningitem",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='screeningbatch',
-            constraint=models.UniqueConstraint(fields=('round', 'gate'), name='screening_batch_once_per_gate'),
+            model_name="screeningbatch",
+            constraint=models.UniqueConstraint(fields=("round", "gate"), name="screening_batch_once_per_gate"),
         ),
         migrations.AddIndex(
-            model_name='application',
-            index=models.Index(fields=['round', 'code'], name='application_of_round'),
+            model_name="application",
+            index=models.Index(fields=["round", "code"], name="application_of_round"),
         ),
         migrations.AddConstraint(
-            model_name='application',
-            constraint=models.CheckConstraint(condition=models.Q(('code__regex', '^[2-9A-HJ-NP-Z]{4}$')), name='application_has_a_code'),
+            model_name="application",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("code__regex", "^[2-9A-HJ-NP-Z]{4}$")), name="application_has_a_code"
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='application',
-            trigger=pgtrigger.compiler.Trigger(name='application_is_never_deleted', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;", hash='b05ffacd30d97477a91ef4e2c2d9630ab2730370', operation='DELETE', pgid='pgtrigger_application_is_never_deleted_c4219', table='labeling_application', when='BEFORE')),
+            model_name="application",
+            trigger=pgtrigger.compiler.Trigger(
+                name="application_is_never_deleted",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot delete rows from % table', TG_TABLE_NAME;",
+                    hash="b05ffacd30d97477a91ef4e2c2d9630ab2730370",
+                    operation="DELETE",
+                    pgid="pgtrigger_application_is_never_deleted_c4219",
+                    table="labeling_application",
+                    when="BEFORE",
+                ),
+            ),
         ),
         pgtrigger.migrations.AddTrigger(
-            model_name='application',
-            trigger=pgtrigger.compiler.Trigger(name='application_stays_whose_it_is', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."invitation_id" IS DISTINCT FROM (NEW."invitation_id") OR OLD."round_id" IS DISTINCT FROM (NEW."round_id"))', func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='f3941b93c2a7dd21c47b001bacdc579aa07f93c1', operation='UPDATE', pgid='pgtrigger_application_stays_whose_it_is_4ba04', table='labeling_application', when='BEFORE')),
+            model_name="application",
+            trigger=pgtrigger.compiler.Trigger(
+                name="application_stays_whose_it_is",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."code" IS DISTINCT FROM (NEW."code") OR OLD."invitation_id" IS DISTINCT FROM (NEW."invitation_id") OR OLD."round_id" IS DISTINCT FROM (NEW."round_id"))',
+                    func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;",
+                    hash="f3941b93c2a7dd21c47b001bacdc579aa07f93c1",
+                    operation="UPDATE",
+                    pgid="pgtrigger_application_stays_whose_it_is_4ba04",
+                    table="labeling_application",
+                    when="BEFORE",
+                ),
+            ),
         ),
         migrations.AddConstraint(
-            model_name='topicanswer',
-            constraint=models.UniqueConstraint(fields=('topic', 'person'), name='topic_answer_once_per_person'),
+            model_name="topicanswer",
+            constraint=models.UniqueConstraint(fields=("topic", "person"), name="topic_answer_once_per_person"),
         ),
     ]

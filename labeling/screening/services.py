@@ -16,6 +16,7 @@ from labeling.forms.models import Form
 from labeling.leasing.models import Lease, Task
 from labeling.leasing.services import HELD, LEFT, leave, open_some
 from labeling.leasing.standing import give_back_all
+from labeling.onboarding.services import begin_onboarding
 from labeling.people import services as people
 from labeling.people.models import Invitation, User
 from labeling.refusals import Conflict, NotAllowed, NotFound, Refusal
@@ -24,7 +25,6 @@ from labeling.sampling.models import Batch, BatchItem
 from labeling.sampling.queries import withheld
 from labeling.sampling.services import check_name
 from labeling.screening import queries
-from labeling.screening.hiring import hired
 from labeling.screening.models import (
     Application,
     Gate,
@@ -503,7 +503,8 @@ def decide(
     before = {"outcome": latest.outcome if latest else ""}
     record(actor=actor, action="screening.decided", subject=application, before=before, outcome=outcome, reason=reason)
     if outcome in HIRED:
-        hired(person=person, actor=actor)
+        # In this transaction: who is hired never works a moment without what newcomers are led through.
+        begin_onboarding(person=person, actor=actor)
     return decision
 
 

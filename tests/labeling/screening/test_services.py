@@ -15,9 +15,10 @@ from labeling.leasing import queries as leasing
 from labeling.leasing.models import Lease, Task
 from labeling.leasing.services import LeaseEnded, fetch_ahead, grant_lease
 from labeling.models import Invitation, Ranking, Seat, User
+from labeling.onboarding.models import OnboardingSettings
 from labeling.people import services as people
 from labeling.refusals import Conflict, NotAllowed, NotFound, Refusal
-from labeling.screening import hiring, queries, services
+from labeling.screening import queries, services
 from labeling.screening.models import Application, Grade, ScreeningDecision, ScreeningItem
 from labeling.team import services as team
 from tests import factories
@@ -248,22 +249,20 @@ def test_the_database_takes_no_grade_twice_by_its_author_or_beyond_the_number(w,
 # Decisions
 
 
-def test_hiring_changes_the_group_in_the_same_transaction_and_tells_who_asked(w, amy, monkeypatch):
-    calls = []
-    monkeypatch.setattr(hiring, "AFTER_HIRING", [lambda **said: calls.append(said)])
+def test_hiring_changes_the_group_and_begins_onboarding_in_the_same_transaction(w, amy, monkeypatch):
     work_through(w.person)
+    OnboardingSettings.objects.update_or_create(id=1, defaults={"switched_on": True})
     decision = decide(w, "training", actor=amy, message="Welcome.")
     person = User.objects.get(pk=w.person.pk)
-    assert (person.group, decision.reason) == ("training", "Says why.")
-    assert [call["person"].pk for call in calls] == [person.pk]
+    assert (person.group, person.onboarding, decision.reason) == ("training", "training", "Says why.")
     assert Application.objects.get(pk=w.application.pk).outcome == "training"
     actions = AuditEvent.objects.values_list("action", flat=True)
-    assert {"screening.decided", "user.role_changed"} <= set(actions)
+    assert {"screening.decided", "user.role_changed", "onboarding.began"} <= set(actions)
 
     def breaks(**said):
         raise Conflict("no")
 
-    monkeypatch.setattr(hiring, "AFTER_HIRING", [breaks])
+    monkeypatch.setattr(services, "begin_onboarding", breaks)
     with pytest.raises(Conflict):
         decide(w, "held_out", actor=amy, revises=decision.pk)
     assert User.objects.get(pk=w.person.pk).group == "training"
