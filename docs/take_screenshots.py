@@ -53,12 +53,15 @@ STAFF = {
     "label-errors": "/label-errors/",
     "survey-rounds": "/survey-rounds/",
     "onboarding": "/onboarding/",
+    "screening": "/screening/",
+    "screening-coverage": "/screening/coverage/",
     "sent-messages": "/sent-messages/",
     "jobs": "/jobs/",
 }
 ADMIN = {
     "people": "/people/",
     "invitations": "/people/invitations/",
+    "screening-round-new": "/screening/new/",
     "survey-round-new": "/survey-rounds/new/",
     "message-new": "/sent-messages/new/",
     "payroll": "/payroll/",

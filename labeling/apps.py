@@ -8,10 +8,13 @@ class LabelingConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(make_built_in, sender=self)
-        from labeling.leasing import gates
+        from labeling.leasing import apart, gates
         from labeling.onboarding import services as onboarding
         from labeling.people import services as people
+        from labeling.people.models import User
+        from labeling.screening.queries import tasks_of
 
+        apart.register(User.Group.APPLICANT, tasks_of)
         gates.ONBOARDING.append(onboarding.check_onboarding)
         people.AT_JOINING.append(lambda person: onboarding.begin_onboarding(person=person))
 

@@ -1,6 +1,6 @@
 """Groups that are not served from the common queue: another feature says which tasks they get, one person at a time.
 
-Screening registers applicants in its urls.py, which Django reads before the first request.
+Screening registers applicants when the app is loaded (`labeling/apps.py`).
 """
 
 from __future__ import annotations

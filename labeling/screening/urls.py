@@ -1,10 +1,6 @@
 from django.urls import path
 
-from labeling.leasing import apart
-from labeling.people.models import User
-from labeling.screening import api, queries, views
-
-apart.register(User.Group.APPLICANT, queries.tasks_of)
+from labeling.screening import api, views
 
 urlpatterns = [
     path("application/", views.application, name="application"),

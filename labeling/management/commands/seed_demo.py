@@ -91,6 +91,7 @@ class Command(BaseCommand):
                     fill_batch(batch=batch, beat=lambda **_: None, stored=partial(open_tasks, batch=batch))
                 open_tasks(batch=batch)
             bring_disagreement(actor=User.objects.get(username="amy"))
+            content.make_screening(ranking)
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
         named = Completion.objects.filter(item__batch=ranking, pk__in=CompletionMark.objects.values("completion"))
