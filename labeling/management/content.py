@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from labeling.demos.importing import import_demonstrations
 from labeling.governance.services import import_prompts
 from labeling.guidelines.models import Guideline
-from labeling.guidelines.services import mark_read
+from labeling.guidelines.services import read_guideline
 from labeling.intake.models import Import, Prompt
 from labeling.intake.reading import read_rows
 from labeling.leasing.services import grant_lease
@@ -70,7 +70,7 @@ def make_screening(ranking: Batch) -> None:
     screening.answer_topics(person=noah, able={topic.pk: number % 3 > 0 for number, topic in enumerate(topics)})
     guideline = Guideline.objects.order_by("-number").first()
     if guideline is not None:
-        mark_read(number=guideline.number, labeler=noah)
+        read_guideline(number=guideline.number, labeler=noah)
     for _ in range(SCREENED // 2):
         lease = grant_lease(labeler=noah)
         said = {"completions": [{"id": shown, "flags": []} for shown in lease.order_shown]}

@@ -26,7 +26,7 @@ def test_from_the_link_to_the_feedback(sign_in, new_context, amy, rita):
     page.get_by_label("User name").fill("nora")
     page.get_by_label("Name to show").fill("Nora Secret")
     page.get_by_label("Password").fill("correct horse battery")
-    page.locator("main form button").click()
+    page.get_by_role("button", name="Make my account").click()
     page.wait_for_url(lambda address: "join" not in address)
     page.goto("/application/")
     expect(page.get_by_role("heading", name="The four gates")).to_be_visible()

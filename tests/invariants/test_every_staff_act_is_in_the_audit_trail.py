@@ -154,6 +154,8 @@ def errors_of(reviewer, labeler) -> list:
     done = label_errors.claim_next(reviewer=reviewer)
     label_errors.judge(item_id=done.pk, reviewer=reviewer, verdict="fine")
     return [done.pk, label_errors.claim_next(reviewer=reviewer).pk]
+
+
 def make_screenings(amy: User) -> SimpleNamespace:
     """Twice what screening acts on: once for the pages, once for programs."""
     drafts = [factories.make_screening_round(actor=amy, items=2, opened=False) for _ in range(2)]

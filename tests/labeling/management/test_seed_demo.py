@@ -30,7 +30,7 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
     kept = json.loads((home / "sign-ins.json").read_text())
     assert stat.S_IMODE((home / "sign-ins.json").stat().st_mode) == 0o600
     counts = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
-    assert counts[:3] == [6, 62, 30]
+    assert counts[:3] == [7, 62, 30]
     call_command("seed_demo")
     assert capsys.readouterr().out == first
     again = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
@@ -60,6 +60,10 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
 
     # Two that labelers disagree about wait for a researcher.
     assert list(AdjudicationCase.objects.values_list("state", "disagreement")) == [("waiting", 1.0)] * 2
+
+    # An applicant is part-way through the screening.
+    noah = User.objects.get(username="noah")
+    assert noah.group == "applicant" and noah.rankings.count() == 2
 
     dataset = create_dataset(kind="demonstrations", question={})
     assert sum(entry["rows"] for entry in dataset.manifest["files"]) == 30
