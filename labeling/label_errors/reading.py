@@ -21,6 +21,7 @@ ANSWERS = """
         array_agg(judgment.rank ORDER BY judgment.completion_id)
     FROM labeling_ranking ranking JOIN labeling_judgment judgment ON judgment.ranking_id = ranking.id
     WHERE ranking.task_id = ANY (%s) AND ranking.outcome = 'ranked' AND judgment.rank IS NOT NULL
+        AND ranking."group" <> 'applicant'
         AND NOT EXISTS (SELECT FROM labeling_ranking newer WHERE newer.replaces_id = ranking.id)
     GROUP BY ranking.id
 """
