@@ -22,17 +22,36 @@ from labeling.wording import in_words
 KIND = "agreement"
 SMALL = 300  # rankings that a request may go through itself: a fraction of a second
 SHARES = ("pairwise", "ties_half")
+OF_ORDERS = (*SHARES, "tau_b")  # all that there is of a single labeler
 # The statistics of a cut, in the order of tables and files.
-STATISTICS = (
-    *SHARES,
-    *("tau_b", "alpha_ranks", "alpha_ratings", "ratings_pearson", "ratings_spearman"),
-)
+STATISTICS = (*OF_ORDERS, *("alpha_ranks", "alpha_ratings", "ratings_pearson", "ratings_spearman"))
 
 
-def agreement_report(*, batch: Batch | None = None, group: str = "", simulated: bool = False) -> Shown:
+def agreement_report(
+    *, batch: Batch | None = None, group: str = "", simulated: bool = False, drawn: bool = True
+) -> Shown:
     """The figures of `queries.agreement`, at most a minute behind, or what says that they are being made."""
     queries.check_group(group)
-    return ask(KIND, {"batch": batch.pk if batch else None, "group": group, "simulated": simulated})
+    return ask(KIND, {"batch": batch.pk if batch else None, "group": group, "simulated": simulated}, drawn=drawn)
+
+
+def of_labeler(labeler: User) -> dict[str, dict]:
+    """One labeler's cuts of the kept report: with "others", with "researchers" and, on planned repeats, with
+    "themselves". Those without a task in common are left out; all while it is being made."""
+    content = agreement_report(simulated=labeler.is_simulated, drawn=False).content
+    if content is None:
+        return {}
+    own = {"others": None, "researchers": None, "themselves": None}
+    own |= next((row for row in content["by_labeler"] if row["labeler"] == labeler.pk), {})
+    repeated = content["self_consistency"]["by_labeler"]
+    own["themselves"] = next((row for row in repeated if row["labeler"] == labeler.pk), None)
+    return {name: own[name] for name in ("others", "researchers", "themselves") if own[name] and own[name]["tasks"]}
+
+
+def rates_by_labeler(*, simulated: bool) -> dict[int, float | None]:
+    """labeler id → share of pairs ordered as others order them, of the kept report; empty while it is being made."""
+    content = agreement_report(simulated=simulated, drawn=False).content or {"by_labeler": ()}
+    return {row["labeler"]: row["others"]["pairwise"]["rate"] for row in content["by_labeler"]}
 
 
 def make(arguments: dict) -> dict:

@@ -76,8 +76,12 @@ class Shown:
         return self.content is None
 
 
-def ask(kind: str, arguments: dict[str, Any]) -> Shown:
-    """The report, at most STALE_AFTER behind; without content while a worker makes it. Never computes much."""
+def ask(kind: str, arguments: dict[str, Any], *, drawn: bool = True) -> Shown:
+    """The report, at most STALE_AFTER behind; without content while a worker makes it. Never computes much.
+
+    Where not `drawn`, no time is spent on plots, and there may be none.
+    """
+    languages = [translation.get_language() or settings.LANGUAGE_CODE] if drawn else []
     key = canonical_json(arguments).decode()
     report, _made = Report.objects.get_or_create(kind=kind, key=key, defaults={"arguments": arguments})
     now = timezone.now()
@@ -85,17 +89,17 @@ def ask(kind: str, arguments: dict[str, Any]) -> Shown:
         Report.objects.filter(pk=report.pk).update(asked_at=Now())
     if is_behind(report, now=now, by=STALE_AFTER):
         if KINDS[kind].is_small(arguments):
-            make(report, languages=[translation.get_language() or settings.LANGUAGE_CODE])
+            make(report, languages=languages)
             report.refresh_from_db()
         else:
             transaction.on_commit(send)
             return Shown(None, {}, report.made_at, report.error)
-    drawn = report.plots.get(translation.get_language() or "") or []
-    if not drawn and KINDS[kind].is_small(arguments):
-        drawn = _draw(report.kind, report.content, [translation.get_language() or settings.LANGUAGE_CODE])
-        Report.objects.filter(pk=report.pk).update(plots={**report.plots, **drawn})
-        drawn = next(iter(drawn.values()))
-    plots = {name: Plot.from_json(kept) for name, kept in drawn}
+    kept = report.plots.get(translation.get_language() or "") or []
+    if not kept and languages and KINDS[kind].is_small(arguments):
+        made = _draw(report.kind, report.content, languages)
+        Report.objects.filter(pk=report.pk).update(plots={**report.plots, **made})
+        kept = next(iter(made.values()))
+    plots = {name: Plot.from_json(plot) for name, plot in kept} if drawn else {}
     return Shown(report.content, plots, report.made_at, report.error)
 
 

@@ -44,6 +44,8 @@ def person_body(member: queries.Member) -> dict:
         "corrections_this_week": member.corrections,
         "quota": person.daily_quota,
         "joined": person.date_joined,
+        "agreement_with_others": member.agreement,
+        "reports_that_stand_out": member.marked,
     }
 
 

@@ -19,11 +19,13 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from labeling.agreement import reports
 from labeling.leasing.kinds import kind_of
 from labeling.leasing.models import Lease
 from labeling.paging import Page, keyset_page, read_cursor, write_cursor
 from labeling.people.models import Break, User
 from labeling.people.queries import team_settings
+from labeling.quality.models import QualityStanding
 from labeling.questions.models import Question
 from labeling.refusals import NotFound
 
@@ -55,6 +57,8 @@ class Member:
     answers: int  # this week
     active_seconds: int  # this week
     corrections: int  # this week
+    agreement: float | None  # share of pairs ordered as other labelers order them, where any are shared
+    marked: int | None  # reports on biases and care that stand out, where any were made
 
 
 # When somebody was last here, by the nearest of what is written down about it: one step down an index for each.
@@ -189,13 +193,20 @@ def members_of(pks: list[int]) -> list[Member]:
         cursor.execute(statement, {"pks": pks, "week": this_week()})
         figures = {pk: rest for pk, *rest in cursor}
     people = User.objects.in_bulk(pks)
+    kinds = {person.is_simulated for person in people.values()}
+    rates = {pk: rate for kind in kinds for pk, rate in reports.rates_by_labeler(simulated=kind).items()}
+    marked = dict(QualityStanding.objects.filter(labeler__in=pks).values_list("labeler", "marked"))
     resting = set(Break.objects.filter(labeler__in=pks, ended_at=None).values_list("labeler", flat=True))
-    return [Member(people[pk], pk in resting, *figures[pk]) for pk in pks if pk in people and pk in figures]
+    return [
+        Member(people[pk], pk in resting, *figures[pk], rates.get(pk), marked.get(pk))
+        for pk in pks
+        if pk in people and pk in figures
+    ]
 
 
 COLUMNS = (
     *("user_name", "name", "role", "group", "standing", "last_seen", "answers_this_week", "active_seconds_this_week"),
-    *("corrections_this_week", "quota", "joined"),
+    *("corrections_this_week", "quota", "joined", "agreement_with_others", "reports_that_stand_out"),
 )
 
 
@@ -209,7 +220,7 @@ def rows_of(asked: Asked) -> Iterator[tuple[Any, ...]]:
             yield (
                 *(person.username, person.display_name, person.role, person.group, standing_of(person)),
                 *(member.seen_at, member.answers, member.active_seconds, member.corrections),
-                *(person.daily_quota, person.date_joined),
+                *(person.daily_quota, person.date_joined, member.agreement, member.marked),
             )
         if page.next is None:
             return
@@ -226,6 +237,18 @@ def standing_of(person: User) -> str:
 def member(person: User) -> Member:
     (found,) = members_of([person.pk])
     return found
+
+
+AGREEMENT_COLUMNS = ("with", "statistic", "value", "ci95_low", "ci95_high", "chance", "count", "tasks")
+
+
+def agreement_rows(person: User) -> Iterator[tuple[Any, ...]]:
+    """Every statistic of how one labeler agrees with whom, as rows of `AGREEMENT_COLUMNS`."""
+    for key, cut in reports.of_labeler(person).items():
+        for statistic in reports.OF_ORDERS:
+            figure = cut[statistic]
+            value, count = reports.value_of(figure), reports.count_of(figure)
+            yield (key, statistic, value, *figure["ci95"], figure["chance"], count, cut["tasks"])
 
 
 # One person's work

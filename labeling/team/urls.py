@@ -15,7 +15,7 @@ urlpatterns = [
     ),
     *(
         path(f"{ONE}{show}.csv", views.person_csv, {"show": show}, name=f"person-{show}-csv")
-        for show in ("day", "week", "answers", "skips", "corrections")
+        for show in ("day", "week", "answers", "skips", "corrections", "agreement")
     ),
     path("given/<uuid:lease_id>/", views.answer, name="given-answer"),
 ]

@@ -121,6 +121,8 @@ def person_csv(request: HttpRequest, user_id: int, show: str) -> HttpResponse:
     if show in queries.SHOWN:
         rows = [(each.begins, each.answers, each.active_seconds) for each in queries.work_over_time(someone, by=show)]
         return csv_response((f"{show}_begins", "answers", "active_seconds"), rows, name=name)
+    if show == "agreement":
+        return csv_response(queries.AGREEMENT_COLUMNS, queries.agreement_rows(someone), name=name)
     if show in queries.STATES:
         return csv_response(queries.TASK_COLUMNS, queries.task_rows(someone, show=show), name=name)
     return csv_response(queries.CORRECTION_COLUMNS, queries.correction_rows(someone), name=name)

@@ -119,6 +119,7 @@ def test_a_page_asks_as_often_whoever_is_there(page, amy):
             people_page(Asked())
         return len(asked)
 
+    people_page(Asked())  # makes the report on agreement, which stays
     few = count()
     User.objects.bulk_create(User(username=f"p{n:03}", role="labeler", group="training") for n in range(60))
-    assert count() == few <= 6
+    assert count() == few <= 8

@@ -73,6 +73,23 @@ def test_an_admin_has_a_page_too(page, amy):
     assert page(amy).get(f"/people/{amy.pk}/").status_code == 200
 
 
+def test_agreement_is_on_the_page_and_in_the_list(page, amy, ada, bo):
+    for ranks in ([1, 2, 3, 4], [1, 2, 3, 4], [2, 1, 3, 4]):
+        task = factories.make_task(batch=factories.make_batch(overlap=2), texts=("a", "b", "c", "d"))
+        factories.make_ranking(task=task, labeler=ada, ranks=[1, 2, 3, 4])
+        factories.make_ranking(task=task, labeler=bo, ranks=ranks)
+    client = page(amy)
+    shown = client.get(f"/people/{ada.pk}/").content.decode()
+    assert "With other labelers" in shown and "94.4" in shown and "With researchers" not in shown
+    assert "94.4" in client.get("/people/").content.decode()
+    sent = client.get(f"/people/{ada.pk}/agreement.csv")
+    rows = list(csv.DictReader(b"".join(sent.streaming_content).decode().splitlines()))
+    (pairwise,) = (row for row in rows if row["statistic"] == "pairwise")
+    assert (pairwise["with"], pairwise["count"], pairwise["tasks"]) == ("others", "18", "3")
+    assert float(pairwise["value"]) == pytest.approx(17 / 18)
+    assert "With other labelers" not in client.get(f"/people/{amy.pk}/").content.decode()
+
+
 def test_lists_turn_pages_and_come_as_files(page, amy, ada, worked):
     client = page(amy)
     for show, text in (("answers", "Why &lt;"), ("skips", "language"), ("corrections", "slip"), ("questions", "meant")):
