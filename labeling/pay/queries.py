@@ -195,12 +195,10 @@ def earners_page(period: Period, *, after: str | None = None, size: int = PAGE) 
         SELECT person.id FROM labeling_user person
         WHERE {PAYABLE} AND person.username > %(name)s AND {CONCERNED} ORDER BY person.username LIMIT %(limit)s
     )"""
-    found = sorted(_earners(which, period, name=name, limit=size + 1), key=lambda one: one.person.username)
-    # PostgreSQL's order of names may be another than Python's; what is cut off is by the database's.
-    ranked = list(
-        User.objects.filter(pk__in=[one.person.pk for one in found]).order_by("username").values_list("pk", flat=True)
-    )
-    found.sort(key=lambda one: ranked.index(one.person.pk))
+    found = {one.person.pk: one for one in _earners(which, period, name=name, limit=size + 1)}
+    # In the database's order of names, which the cursor goes by.
+    ordered = User.objects.filter(pk__in=found).order_by("username").values_list("pk", flat=True)
+    found = [found[pk] for pk in ordered]
     more = len(found) > size
     return Page(items=found[:size], next=write_cursor([found[size - 1].person.username]) if more else None)
 

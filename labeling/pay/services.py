@@ -101,20 +101,34 @@ def enter_time() -> dict[str, int]:
 
     For the scheduler; doing it again, or twice at once, enters nothing more. How many days and entries are new.
     """
-    days = close_days()
-    # The last days that were closed before, too.
-    known = list(PayDay.objects.order_by("-day").values_list("day", flat=True)[: len(days) + LOOK_BACK])
-    entries = 0
-    for at in range(0, len(known), AT_ONCE):
-        some = known[at : at + AT_ONCE]
-        entries += _enter(since=min(some), until=max(some), late=at == 0)
-    return {"days": len(days), "entries": entries}
+    before = PayDay.objects.order_by("-day").values_list("day", flat=True)[:LOOK_BACK]
+    since, done = min(before, default=None), {"days": 0, "entries": 0}
+    while True:
+        days, entries = _enter_days(corrected_since=since)
+        done = {"days": done["days"] + days, "entries": done["entries"] + entries}
+        if days < AT_ONCE:
+            return done
 
 
 @transaction.atomic(durable=True)
-def close_days() -> list[date]:
-    """Write down the days that are over since the last one: the first is that of the first answer of anybody."""
+def _enter_days(*, corrected_since: date | None) -> tuple[int, int]:
+    """Write down up to AT_ONCE days more, with their entries, and look again at the LOOK_BACK days before them."""
     _lock()
+    days = close_days()
+    looked_at = PayDay.objects.order_by("-day").values_list("day", flat=True)[: len(days) + LOOK_BACK]
+    if not looked_at:
+        return 0, 0
+    # Corrections since the scheduler ran last, however long that is ago.
+    since = min(looked_at)
+    entries = _enter(since=since, until=max(looked_at), corrected_since=min(since, corrected_since or since))
+    return len(days), entries
+
+
+def close_days() -> list[date]:
+    """Write down the next days that are over, AT_ONCE of them: the first is that of the first answer of anybody.
+
+    In the transaction that enters them, so that no day is written down and never entered.
+    """
     zone = ZoneInfo(team_settings().time_zone)
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
@@ -129,7 +143,7 @@ def close_days() -> list[date]:
         day = first.astimezone(zone).date()
         begins_at = _midnight(day, zone)
     made = []
-    while (ends_at := max(begins_at, _midnight(day + timedelta(days=1), zone))) <= now:
+    while (ends_at := max(begins_at, _midnight(day + timedelta(days=1), zone))) <= now and len(made) < AT_ONCE:
         made.append(PayDay(day=day, begins_at=begins_at, ends_at=ends_at))
         day, begins_at = day + timedelta(days=1), ends_at
     PayDay.objects.bulk_create(made)
@@ -148,15 +162,15 @@ def _lock() -> None:
 
 
 @transaction.atomic
-def _enter(*, since: date, until: date, people: list[int] | None = None, late: bool = False) -> int:
-    """Make the ledger say what these days came to; how many entries that took."""
+def _enter(*, since: date, until: date, people: list[int] | None = None, corrected_since: date | None = None) -> int:
+    """Make the ledger say what these days came to, and any whose answers were corrected since a day that is written
+    down; how many entries that took."""
     _lock()
-    begin = PayDay.objects.filter(day__gte=since).order_by("day").first()
-    if begin is None:
-        return 0
-    late_days = LATE.format(payable=queries.PAYABLE) if late else ""
-    statement = COMPUTED.format(payable=queries.PAYABLE, late=late_days)
-    asked = {"since": since, "until": until, "people": people, "corrected_since": begin.begins_at}
+    late, asked = "", {"since": since, "until": until, "people": people}
+    if corrected_since is not None:
+        late = LATE.format(payable=queries.PAYABLE)
+        asked["corrected_since"] = PayDay.objects.get(day=corrected_since).begins_at
+    statement = COMPUTED.format(payable=queries.PAYABLE, late=late)
     with connection.cursor() as cursor:
         cursor.execute(statement, asked)
         entries = [_entry(*row) for row in cursor]

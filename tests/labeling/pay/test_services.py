@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pgtrigger
 import pytest
+from celery import current_app
 from django.db.models import Sum
 from django.utils import timezone
 
+from labeling import jobs
 from labeling.audit.models import AuditEvent
 from labeling.leasing.models import Lease
 from labeling.management import content
@@ -79,6 +82,30 @@ def test_late_work_is_entered_beside_what_was_there(ada, amy):
         (ago(1), "time", 20, 20, 20),
     ]
     assert services.enter_time()["entries"] == 0
+
+
+def test_corrections_are_found_after_the_scheduler_stood_still(ada, amy):
+    lease = make_work(labeler=ada, at=noon(70), seconds=100)
+    services.enter_time()
+    with pgtrigger.ignore("labeling.PayDay:pay_day_is_append_only"):
+        PayDay.objects.filter(day__gt=ago(60)).delete()
+    first = lease.rankings.get()
+    second = Ranking.objects.create(
+        **{"lease": lease, "task": lease.task, "labeler": ada, "group": "training", "revision": 2, "replaces": first},
+        **{"idempotency_key": "2", "payload_sha256": "1" * 64, "order_shown": first.order_shown, "active_seconds": 7},
+    )
+    with pgtrigger.ignore("labeling.Ranking:ranking_is_append_only"):
+        Ranking.objects.filter(pk=second.pk).update(created_at=noon(50))
+    Lease.objects.filter(pk=lease.pk).update(active_seconds=107)
+    assert services.enter_time() == {"days": 59, "entries": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_scheduler_runs_the_job(ada, settings):
+    make_work(labeler=ada, at=noon(1), seconds=60)
+    assert settings.CELERY_BEAT_SCHEDULE["pay"]["task"] in current_app.tasks
+    jobs.pay()
+    assert entries_of(ada) == [(ago(1), "time", 60, 0, 0)]
 
 
 def test_skipped_tasks_count_as_far_as_their_draft_says(ada):
