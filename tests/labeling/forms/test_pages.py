@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from labeling.forms.built_in import BUILT_IN
 from labeling.forms.models import Form
 from labeling.forms.queries import form_named, newest_version
 from tests.factories import make_batch, make_endpoint, make_prompt
@@ -110,7 +111,7 @@ def test_archived_form_is_offered_no_more(page, amy):
 def test_api_reads_makes_and_publishes(api, amy, rita, ada):
     assert api(ada).get("/api/v1/forms/").status_code == 403
     listed = api(rita).get("/api/v1/forms/").json()["results"]
-    assert {form["name"] for form in listed} == {"instructgpt", "pairs", "likert", "realtoxicityprompts"}
+    assert {form["name"] for form in listed} == {*BUILT_IN}
     given = {"name": "kindness", "title": "Kindness", "definition": EVERY_KIND}
     assert api(rita).post("/api/v1/forms/", given, format="json").status_code == 403
     made = api(amy).post("/api/v1/forms/", given, format="json")
