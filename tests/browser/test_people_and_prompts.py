@@ -26,7 +26,7 @@ def test_admin_invites_and_somebody_joins(sign_in, new_context, amy):
     assert guest.goto(link).status == 410
     page.reload()
     page.goto("/people/")
-    page.get_by_role("link", name="dee").click()
+    page.get_by_role("table").get_by_role("link", name="dee").click()
     # By keyboard alone, with a reason and a tick.
     page.get_by_label("Why they leave").focus()
     page.keyboard.type("Moves away")
