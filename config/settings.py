@@ -218,6 +218,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "kwise.sweep", "schedule": 15.0, "options": {"expires": 15}},
     "reports": {"task": "kwise.make_reports", "schedule": 15.0, "options": {"expires": 15}},
     # Reports are promised to be a minute old at most: the time between two looks and that of one together.
+    "checks": {"task": "kwise.checks", "schedule": 30.0, "options": {"expires": 30}},
     "quality": {"task": "kwise.quality", "schedule": 20.0, "options": {"expires": 20}},
     # Days that are over come to the ledger within a quarter of an hour.
     "pay": {"task": "kwise.pay", "schedule": 900.0, "options": {"expires": 900}},

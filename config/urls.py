@@ -32,6 +32,7 @@ FEATURES = (
     "pay",
     "label_errors",
     "screening",
+    "checks",
     "exports",
     "pipeline",
     "campaigns",

@@ -49,6 +49,7 @@ STAFF = {
     "campaign-new": "/campaigns/new/",
     "agreement": "/agreement/",
     "adjudication": "/adjudication/",
+    "checks": "/checks/",
     "quality": "/quality/?simulated=1",
     "label-errors": "/label-errors/",
     "survey-rounds": "/survey-rounds/",

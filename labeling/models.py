@@ -11,6 +11,7 @@ from labeling.adjudication.models import (
 from labeling.audit.models import AuditEvent
 from labeling.background.models import Job
 from labeling.campaigns.models import Campaign
+from labeling.checks.models import CheckAlert, CheckCopy, CheckItem, CheckResult, CheckSet
 from labeling.demos.models import Admission, Demonstration, DemonstrationSuggestion, Suggestion, WrittenPrompt
 from labeling.exports.models import Dataset, DatasetRow
 from labeling.forms.models import Form, FormVersion
@@ -25,7 +26,7 @@ from labeling.label_errors.models import (
     Suspicion,
     SuspicionState,
 )
-from labeling.leasing.models import Lease, QueuePosition, Seat, Task
+from labeling.leasing.models import CheckTurn, Lease, QueuePosition, Seat, Task
 from labeling.notices.models import Notice, NoticeReceipt
 from labeling.onboarding.models import OnboardingEvent, OnboardingSettings
 from labeling.pay.models import LedgerEntry, PayDay, PayRate, PayRequest, PaySettings
@@ -65,6 +66,12 @@ __all__ = [
     "BatchItem",
     "Break",
     "Campaign",
+    "CheckAlert",
+    "CheckCopy",
+    "CheckItem",
+    "CheckResult",
+    "CheckSet",
+    "CheckTurn",
     "Checkpoint",
     "Completion",
     "CompletionMark",

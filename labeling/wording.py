@@ -55,6 +55,8 @@ VALUES = frozenset(
         *(_("probation"), _("corrected"), _("all_bad"), _("cannot_rank"), _("no_order_asked"), _("adjudicated")),
         *(_("not_adjudicated"), _("no_consensus"), _("one_answer")),
         *(_("label_error"),),
+        # hidden checks
+        *(_("hidden_check"), _("gold"), _("anchor")),
         # what a data set was asked for, and what it counts
         *(_("splits"), _("sources"), _("use_cases"), _("batches"), _("groups"), _("origins"), _("purpose")),
         *(_("leave_out_errors"), _("find_label_errors"), _("comparing")),

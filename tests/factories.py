@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from labeling.checks.models import CheckAlert, CheckItem, CheckResult, CheckSet
 from labeling.demos.models import Demonstration, Suggestion, WrittenPrompt
 from labeling.intake.models import Prompt, Source, SourceUser
-from labeling.leasing.models import Lease, Seat, Task
+from labeling.leasing.models import CheckTurn, Lease, Seat, Task
 from labeling.leasing.services import seat_groups
 from labeling.pay.models import LedgerEntry, PayDay, PayRate, PayRequest, PaySettings
 from labeling.rankings.models import Judgment, Ranking
@@ -129,6 +130,32 @@ def make_ranking(*, task: Task, labeler, ranks=None, ratings=None, flags=None, *
             flags=flags[index] if flags else [],
         )
     return ranking
+
+
+def make_check_set(**extra) -> CheckSet:
+    return CheckSet.objects.create(**{"name": f"checks-{next(_number)}", "groups": ["training"], **extra})
+
+
+def make_check_alert(*, labeler, **extra) -> CheckAlert:
+    """The labeler's agreement fell this week."""
+    figures = {"reasons": ["limit"], "agreed": 3, "compared": 30, "usual": 0.8, "limit": 0.55}
+    return CheckAlert.objects.create(labeler=labeler, **{"week": timezone.now().date(), **figures, **extra})
+
+
+def make_check_result(*, ranking: Ranking) -> CheckResult:
+    """A ranking as an answer to a check that agrees in two pairs of three, an item of a set of its own."""
+    task = ranking.task
+    item = CheckItem.objects.create(check_set=make_check_set(), task=task, pairs=[["a", "b"]], rankings=[ranking.pk])
+    turn = CheckTurn.objects.create(task=task, labeler=ranking.labeler, kind="gold", served_at=timezone.now())
+    return CheckResult.objects.create(
+        turn=turn,
+        item=item,
+        labeler=ranking.labeler,
+        ranking=ranking,
+        agreed=2,
+        compared=3,
+        answered_at=ranking.created_at or timezone.now(),
+    )
 
 
 def make_demonstration(

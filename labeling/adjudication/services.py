@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -31,7 +31,7 @@ from labeling.adjudication.models import (
 from labeling.audit.services import record
 from labeling.background import services as background
 from labeling.leasing.adjudicating import open_deciding_seat, open_more_seats, take_decision, withdraw_seats
-from labeling.leasing.models import Lease, Seat, Task
+from labeling.leasing.models import CheckTurn, Lease, Seat, Task
 from labeling.people.models import User
 from labeling.rankings.models import Judgment, Ranking
 from labeling.refusals import NotFound, Refusal
@@ -253,7 +253,9 @@ def _make_cases(tasks: list[Task]) -> None:
 
 def _seats_of(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, list[dict]]:
     seats: dict[uuid.UUID, list[dict]] = defaultdict(list)
-    for seat in Seat.objects.filter(task__in=tasks).order_by("number").values("id", "task_id", "state", "adjudicates"):
+    # Those of hidden checks are added to the ones that the task asks for.
+    asked = Seat.objects.filter(task__in=tasks).exclude(groups=[], adjudicates=False)
+    for seat in asked.order_by("number").values("id", "task_id", "state", "adjudicates"):
         seats[seat["task_id"]].append(seat)
     return seats
 
@@ -279,8 +281,10 @@ def _standings(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, Standing]:
 
 
 def answers_to(tasks: Collection[uuid.UUID]):
-    """The labelers' answers to `tasks` in their newest revision, in the order of the first: A, B, C …."""
-    newest = Ranking.objects.filter(task__in=tasks, replaced_by=None, adjudicates=False)
+    """The labelers' answers to `tasks` in their newest revision, in the order of the first: A, B, C …. Those to hidden
+    checks measure their labelers, and disagree with nobody."""
+    check = CheckTurn.objects.filter(task=OuterRef("task"), labeler=OuterRef("labeler"))
+    newest = Ranking.objects.filter(~Exists(check), task__in=tasks, replaced_by=None, adjudicates=False)
     return newest.order_by("task", "lease__ended_at", "lease")
 
 

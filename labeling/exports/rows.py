@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 
 from labeling.adjudication import consensus as orders
+from labeling.checks.queries import hidden_check
 from labeling.demos.models import Admission, Demonstration
 from labeling.exports.models import Dataset
 from labeling.exports.question import ADJUDICATED, ALL, BRADLEY_TERRY, CONSENSUS, PREFER, TRAINING
@@ -464,6 +465,11 @@ def _allowed(model: type[Ranking] | type[Demonstration], question: dict) -> Quer
         When(~Q(task__item__prompt__state=Prompt.State.ACCEPTED), then=Value("prompt_not_accepted")),
         When(Exists(newer), then=Value("corrected")),
     ]
+    if model is Ranking:
+        # What labelers answered to measure them; their researchers' answers are ordinary ones.
+        reasons.append(
+            When(hidden_check(task=OuterRef("task"), labeler=OuterRef("labeler")), then=Value("hidden_check"))
+        )
     if model is Demonstration:
         in_force = _that_count(question).filter(demonstration=OuterRef("pk"))
         answers = answers.annotate(

@@ -50,6 +50,9 @@ STANDING = """
                 AND done.ended_at >= date_trunc(
                     'day', now(), coalesce((SELECT time_zone FROM labeling_teamsettings), 'UTC')
                 )
+        ),
+        EXISTS (
+            SELECT FROM labeling_checkturn turn WHERE turn.labeler_id = %(labeler)s AND turn.served_at IS NULL
         )
     FROM (SELECT) one
     LEFT JOIN LATERAL (SELECT id FROM labeling_guideline ORDER BY number DESC LIMIT 1) newest ON true
@@ -59,10 +62,11 @@ STANDING = """
 def check_gates(person: User) -> int | None:
     """The id of the guidelines that hold, None where there are none. Raises a Gate where no task may be given now.
 
-    `person` is as it is stored. Simulated labelers are programs: they are not asked to read.
+    `person` is as it is stored. Simulated labelers are programs: they are not asked to read. In passing `check_waits`
+    is set on it, for the grant: whether a hidden check waits for them.
     """
     row = first_row(STANDING, {"labeler": person.pk, "quota": person.daily_quota})
-    guideline, was_read, on_break, quota_reached = row
+    guideline, was_read, on_break, quota_reached, person.check_waits = row
     if person.paused_at is not None:
         words = _("Your admin has paused your work: {reason} Your answers so far are safe. Ask them what comes next.")
         raise Paused(words.format(reason=_sentence(person.pause_reason)))

@@ -21,7 +21,14 @@ class Task(models.Model):
     item = models.OneToOneField(BatchItem, on_delete=models.PROTECT, related_name="task")
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="tasks")
     kind = models.CharField(max_length=15, choices=Batch.Kind)
+    # Wanted from everybody in the batch's groups: seats are added as people join.
+    shared = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["batch", "id"], condition=models.Q(shared=True), name="task_shared_of_batch"),
+        ]
 
 
 class Seat(models.Model):
@@ -201,4 +208,50 @@ class QueuePosition(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["labeler", "batch"], name="queue_position_once_per_labeler_and_batch"),
+        ]
+
+
+class CheckTurn(models.Model):
+    """A task that is to come to one labeler as a hidden check, in place of the next of their queue.
+
+    Planned by `labeling.checks`; a grant that serves it makes a seat for it, which is nobody else's, and says when.
+    """
+
+    class Kind(models.TextChoices):
+        GOLD = "gold"  # never seen by the labeler, answered by researchers
+        ANCHOR = "anchor"  # seen and answered before
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="check_turns", db_index=False)
+    labeler = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="check_turns", db_index=False
+    )
+    kind = models.CharField(max_length=6, choices=Kind)
+    created_at = models.DateTimeField(db_default=Now())
+    served_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["task", "labeler"], name="check_turn_once_per_task_and_labeler"),
+            models.CheckConstraint(condition=models.Q(kind__in=["gold", "anchor"]), name="check_turn_kind_is_known"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["labeler", "id"],
+                condition=models.Q(served_at__isnull=True),
+                name="check_turn_waits_for_labeler",
+            ),
+            models.Index(fields=["labeler", "served_at"], name="check_turn_of_labeler"),
+        ]
+        triggers = [
+            # Whose answers measure people is decided before they are given.
+            pgtrigger.Protect(
+                name="check_turn_stays_once_served",
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                condition=pgtrigger.Q(old__served_at__isnull=False),
+            ),
+            pgtrigger.Protect(
+                name="check_turn_keeps_whose_it_is",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.AnyChange("task", "labeler", "kind"),
+            ),
         ]

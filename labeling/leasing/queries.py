@@ -14,12 +14,13 @@ from django.db.models.functions import Now, Trunc
 from django.utils.translation import gettext as _
 
 from labeling.leasing import apart
-from labeling.leasing.models import Lease
+from labeling.leasing.models import CheckTurn, Lease
 from labeling.leasing.services import HELD, LEFT, NO_SUCH_TASK, loaded, tasks_ahead
 from labeling.people.models import User
 from labeling.people.queries import team_settings
 from labeling.refusals import NotFound
 from labeling.rows import all_rows
+from labeling.sampling.models import Batch
 
 # Beyond this the queue page says "100+": counting all that waits would cost more the more there is.
 WAITING_COUNTED = 100
@@ -72,6 +73,11 @@ def work_of(labeler: User) -> Work:
     chosen = apart.tasks_of(labeler)
     if chosen is None:
         kinds = tasks_ahead(labeler=labeler, limit=4 * WAITING_COUNTED)
+        # Hidden checks count as the rankings that they look like: the number falls by one with each task, of any kind.
+        # The gates, if this request has asked for them, have said whether one waits.
+        if getattr(labeler, "check_waits", True):
+            checks = CheckTurn.objects.filter(labeler=labeler.pk, served_at=None)[: kinds.count(Batch.Kind.RANKING)]
+            kinds += [Batch.Kind.RANKING.value] * len(checks.values_list("id"))
     else:
         ended = Lease.objects.filter(task=OuterRef("pk"), labeler=labeler.pk).exclude(state__in=LEFT)
         kinds = list(chosen.filter(~Exists(ended)).values_list("kind", flat=True)[: WAITING_COUNTED + 1])

@@ -7,6 +7,7 @@ SKIP LOCKED. Time is the database's.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import uuid
 from collections import Counter
@@ -30,7 +31,7 @@ from labeling.intake.models import Prompt
 from labeling.leasing import apart
 from labeling.leasing.answers import REASON_CHARACTERS, BadAnswer, Head, whole_number
 from labeling.leasing.gates import check_gates
-from labeling.leasing.models import Lease, Seat, Task
+from labeling.leasing.models import CheckTurn, Lease, Seat, Task
 from labeling.people.models import User
 from labeling.people.queries import team_settings
 from labeling.refusals import Conflict, NotAllowed, NotFound, Refusal
@@ -118,14 +119,74 @@ def open_some(*, batch_id: int) -> int:
         shown = Count("completions", filter=~Q(completions__in=WITHHELD))
         items = items.annotate(found=shown).filter(found__gte=least, found__lte=most).exclude(waits_for_a_look())
     waiting = items.select_related("prompt").order_by("id")[:OPEN_AT_ONCE]
-    tasks = Task.objects.bulk_create(Task(item=item, batch=batch, kind=batch.kind) for item in waiting)
+    tasks = Task.objects.bulk_create(
+        Task(item=item, batch=batch, kind=batch.kind, shared=is_shared(item, batch.shared_percent)) for item in waiting
+    )
     groups = seat_groups(batch)
+    everybody = team_of(batch).count() if any(task.shared for task in tasks) else 0
     Seat.objects.bulk_create(
-        Seat(task=task, batch=batch, number=number, groups=groups[number], categories=task.item.categories)
+        Seat(
+            task=task,
+            batch=batch,
+            number=number,
+            groups=groups[number] if number < batch.overlap else shared_groups(batch),
+            categories=task.item.categories,
+        )
         for task in tasks
-        for number in range(batch.overlap)
+        for number in range(max(batch.overlap, everybody if task.shared else 0))
     )
     return len(tasks)
+
+
+def is_shared(item: BatchItem, percent: int) -> bool:
+    """Whether everybody answers this item, by a draw that stays what it was: of a batch, about `percent` in 100."""
+    digest = hashlib.sha256(f"shared:{item.pk}:{item.prompt_id}".encode()).digest()
+    return int.from_bytes(digest[:4]) * 100 < percent << 32
+
+
+def shared_groups(batch: Batch) -> list[str]:
+    """Whose answers a shared task is for: labelers', of the batch's groups."""
+    return [group for group in batch.groups if group != User.Group.RESEARCHER]
+
+
+def team_of(batch: Batch) -> QuerySet[User]:
+    return User.objects.filter(is_active=True, role=User.Role.LABELER, group__in=shared_groups(batch))
+
+
+def grow_shared() -> int:
+    """Seats for people who joined since the shared tasks of open batches were opened; how many. For the sweep.
+
+    Seats of people who left stay: whoever joins next has one.
+    """
+    return sum(_grow_shared(batch) for batch in Batch.objects.filter(state=Batch.State.OPEN, shared_percent__gt=0))
+
+
+@transaction.atomic
+def _grow_shared(batch: Batch) -> int:
+    # One at a time for each batch, as in `open_some`.
+    Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    everybody = team_of(batch).count()
+    # Those of hidden checks are not the queue's.
+    seats = Count("seats", filter=~Q(seats__groups=[]))
+    short = Task.objects.filter(batch=batch, shared=True).annotate(there=seats, last=models.Max("seats__number"))
+    tasks = short.filter(there__lt=everybody).select_related("item__prompt").order_by("id")[:OPEN_AT_ONCE]
+    added = [
+        Seat(
+            task=task,
+            batch=batch,
+            number=task.last + 1 + number,
+            groups=shared_groups(batch),
+            categories=task.item.categories,
+        )
+        for task in tasks
+        for number in range(everybody - task.there)
+    ]
+    try:
+        with transaction.atomic():
+            Seat.objects.bulk_create(added)
+    except IntegrityError:
+        return 0  # a check took a number this moment; the next sweep goes on
+    return len(added)
 
 
 def take_back_tasks(*, items: Sequence[int]) -> set[int]:
@@ -303,11 +364,17 @@ SERVED = "batch.state <> 'closed' AND NOT batch.imported"
 
 def seats_for(person: User) -> QuerySet[Seat]:
     """Free seats that `person` may be offered, in no order, for looking at one task's: `QUEUE` finds the next task."""
-    served = Seat.objects.exclude(batch__state=Batch.State.CLOSED).filter(batch__imported=False)
+    served = ~Q(batch__state=Batch.State.CLOSED) & Q(batch__imported=False, groups__contains=[person.group])
     if person.group != User.Group.RESEARCHER:
-        served = served.filter(batch__probation=person.onboarding == User.Onboarding.PROBATION)
-    free = served.filter(state=Seat.State.FREE, groups__contains=[person.group]).exclude(author=person.pk)
+        served &= Q(batch__probation=person.onboarding == User.Onboarding.PROBATION)
+    own_check = Q(groups=[], adjudicates=False) & Exists(check_turns(person).filter(task=OuterRef("task")))
+    free = Seat.objects.filter(served | own_check, state=Seat.State.FREE).exclude(author=person.pk)
     return free.exclude(categories__overlap=person.opted_out) if person.opted_out else free
+
+
+def check_turns(person: User) -> QuerySet[CheckTurn]:
+    """The hidden checks that were served to `person`: their seats stand apart, and are in no group's queue."""
+    return CheckTurn.objects.filter(labeler=person.pk, served_at__isnull=False)
 
 
 # Who asks, if they may work. Their row is locked first, so that somebody who is being paused is given nothing; `guard`
@@ -342,12 +409,13 @@ HAD = """
         )
     )
 """
+HAD_OTHER = HAD.format(which="earlier.id <> task.id", counts="true")
 PLANNED = f"""
     CASE
         WHEN queue.repeat_of_id IS NOT NULL THEN
             {HAD.format(which="other.batch_id = queue.repeat_of_id", counts="had.state = 'submitted'")}
         WHEN queue.again THEN true
-        ELSE NOT {HAD.format(which="earlier.id <> task.id", counts="true")}
+        ELSE NOT {HAD_OTHER}
     END
 """
 # Free seats for a labeler in the order of the queue: batches by priority and age, in each the seats by their place,
@@ -395,11 +463,8 @@ LOOK_AHEAD = (
 LOCK = "FOR NO KEY UPDATE OF seat SKIP LOCKED"
 # The batches in front of the one that had a seat have none for this labeler: all their seats are passed too.
 # The keys are drawn outside; sorting K completions by K of them is a shuffle.
-TAKE = (
-    "WITH"
-    + PERSON
-    + ","
-    + QUEUE.format(known="", limit=1, lock=LOCK)
+PICK = (
+    QUEUE.format(known="", limit=1, lock=LOCK)
     + """,
     passed AS (
         INSERT INTO labeling_queueposition AS old (labeler_id, batch_id, place)
@@ -416,6 +481,45 @@ TAKE = (
     taken AS (
         UPDATE labeling_seat seat SET state = 'taken' FROM picked WHERE seat.id = picked.id
     )
+"""
+)
+# A hidden check in place of the next in the queue: the first that waits for this labeler, at a seat made for it, so
+# that it takes nobody's. Two who make one at the same task at once meet in its number, and the second goes on in its
+# queue. What the labeler had meanwhile in an ordinary task is no check any more.
+PICK_CHECK = f"""
+    due AS MATERIALIZED (
+        SELECT turn.id, turn.task_id, task.batch_id, prompt.categories
+        FROM person CROSS JOIN labeling_checkturn turn
+        JOIN labeling_task task ON task.id = turn.task_id
+        JOIN labeling_batchitem item ON item.id = task.item_id
+        JOIN labeling_prompt prompt ON prompt.id = item.prompt_id
+        WHERE turn.labeler_id = %(labeler)s AND turn.served_at IS NULL AND prompt.state = 'accepted'
+            AND NOT prompt.categories && person.opted_out
+            AND (
+                SELECT true FROM labeling_lease known
+                WHERE known.task_id = turn.task_id AND known.labeler_id + 0 = %(labeler)s
+            ) IS NULL
+            AND (
+                turn.kind = 'anchor'
+                OR NOT {HAD_OTHER.replace("seat.task_id", "turn.task_id")}
+            )
+        ORDER BY turn.id
+        LIMIT 1 FOR NO KEY UPDATE OF turn SKIP LOCKED
+    ),
+    told AS (
+        UPDATE labeling_checkturn turn SET served_at = now() FROM due WHERE turn.id = due.id
+    ),
+    made AS (
+        INSERT INTO labeling_seat (task_id, batch_id, number, state, groups, categories)
+        SELECT due.task_id, due.batch_id,
+            (SELECT 1 + coalesce(max(seat.number), -1) FROM labeling_seat seat WHERE seat.task_id = due.task_id),
+            'taken', '{{}}', due.categories
+        FROM due
+        RETURNING id, task_id, batch_id
+    ),
+    picked AS (SELECT id, task_id, batch_id FROM made)
+"""
+LEASE = """
     INSERT INTO labeling_lease (
         id, task_id, seat_id, labeler_id, state, guideline_id, form_version_id, order_shown, order_ranked, expires_at,
         skip_reason, draft, draft_version, active_seconds
@@ -448,28 +552,31 @@ TAKE = (
     ) orders
     RETURNING id
 """
-)
+TAKE = f"WITH {PERSON}, {PICK} {LEASE}"
 TAKE_NEXT = TAKE.replace("{guard}", "FOR NO KEY UPDATE OF person")
 # At once, where nothing stands before a new lease: the labeler holds just what is expected, has no work that could be
 # taken up again, and no lease waits to be closed. Two tabs that see the same here meet in the unique indexes.
-TAKE_AT_ONCE = TAKE.replace(
-    "{guard}",
-    """
+AT_ONCE = """
     AND %(behind)s = EXISTS (
         SELECT FROM labeling_lease held WHERE held.labeler_id = person.id AND held.state = 'open'
     )
     AND NOT EXISTS (SELECT FROM labeling_lease held WHERE held.labeler_id = person.id AND held.state = 'ahead')
     AND NOT EXISTS (
         SELECT FROM labeling_lease mine JOIN labeling_seat seat ON seat.task_id = mine.task_id AND seat.state = 'free'
-        WHERE mine.labeler_id = person.id AND mine.state IN ('expired', 'returned')
+        WHERE mine.labeler_id = person.id AND mine.state IN ('expired', 'returned') AND (
+            seat.groups <> '{}' OR EXISTS (
+                SELECT FROM labeling_checkturn turn WHERE turn.task_id = mine.task_id AND turn.labeler_id = person.id
+            )
+        )
     )
     AND NOT EXISTS (
         SELECT FROM labeling_lease late
         WHERE late.state IN ('open', 'ahead') AND late.expires_at <= now() - %(grace)s * interval '1 second'
     )
     FOR NO KEY UPDATE OF person
-""",
-)
+"""
+TAKE_AT_ONCE = TAKE.replace("{guard}", AT_ONCE)
+TAKE_CHECK = f"WITH {PERSON}, {PICK_CHECK} {LEASE}".replace("{guard}", AT_ONCE)
 MOST_COMPLETIONS = 26
 
 
@@ -510,13 +617,31 @@ def _take_at_once(labeler: User, state: str, guideline: int | None, rng: random.
     asked = _asked(labeler, state, guideline, rng) | {"anew": False}
     asked |= {"behind": state == Lease.State.AHEAD, "grace": team_settings().lease_grace_seconds}
     try:
-        row = first_row(TAKE_AT_ONCE, asked)
+        row = (_take_check(labeler, asked) if _draws_a_check(labeler) else None) or first_row(TAKE_AT_ONCE, asked)
     except IntegrityError:
         return None  # another tab was quicker
     if row is not None:
         return LOADED.first(row[0], labeler.pk)
     begun = _begin_at_once(labeler, guideline) if state == Lease.State.OPEN else None
     return LOADED.first(begun.pk, labeler.pk) if begun else None
+
+
+def _draws_a_check(labeler: User) -> bool:
+    """Whether the next task is to be a hidden check, by a draw that nobody can foresee. `check_gates` has looked
+    whether one waits: most grants ask nothing more.
+
+    Only in place of a ranking: a check that came alone, or among other kinds of tasks, would be known for one.
+    """
+    if not labeler.check_waits or SYSTEM_RANDOM.random() * 100 >= team_settings().check_percent:
+        return False
+    return tasks_ahead(labeler=labeler, limit=1) == [Batch.Kind.RANKING]
+
+
+def _take_check(labeler: User, asked: dict) -> tuple | None:
+    try:
+        return first_row(TAKE_CHECK, asked)
+    except IntegrityError:
+        return None  # somebody else is being seated at the same task, or another tab was quicker
 
 
 def _begin_at_once(labeler: User, guideline: int | None, expected: uuid.UUID | None = None) -> Lease | None:
@@ -1079,16 +1204,22 @@ def _check_correction(lease: Lease, head: Head) -> None:
         raise BadAnswer(_("Say in `reason` why you correct your answer; a few words do."))
 
 
+def _own_kind_of_seat(lease: Lease) -> Q:
+    """Seats that decide and those of hidden checks are in no queue, and who is served apart has seats of their own."""
+    if lease.adjudicates or check_turns(lease.labeler).filter(task=lease.task_id).exists():
+        return Q(groups=[])
+    apart_groups = Q(groups__overlap=list(apart.CHOSEN))
+    return apart_groups if lease.labeler.group in apart.CHOSEN else ~apart_groups & ~Q(groups=[])
+
+
 def _fill_seat(lease: Lease) -> bool:
     """Fill the lease's own seat, or one that is free at its task; False when there is none. Sets `lease.seat`."""
     if lease.state not in HELD:
         # Waits where _lock_next skips: a seat that is being freed or taken decides between filled and surplus.
-        apart_groups = Q(groups__overlap=list(apart.CHOSEN))
         lease.seat = (
             Seat.objects.select_for_update(no_key=True)
             .filter(task_id=lease.task_id, state=Seat.State.FREE, adjudicates=lease.adjudicates)
-            # Who is served apart fills seats of their own.
-            .filter(apart_groups if lease.labeler.group in apart.CHOSEN else ~apart_groups)
+            .filter(_own_kind_of_seat(lease))
             .order_by("id")
             .first()
         )

@@ -128,10 +128,11 @@ def bring_demonstrations() -> int:
         if created:
             writer.set_unusable_password()
             writer.save()
-    return import_demonstrations(batch_name=DEMONSTRATIONS, rows=_answers(), writer=writer)
+    return import_demonstrations(batch_name=DEMONSTRATIONS, rows=packaged_answers(), writer=writer)
 
 
-def _answers() -> Iterator[tuple[Prompt, str]]:
+def packaged_answers() -> Iterator[tuple[Prompt, str]]:
+    """Each packaged ideal answer whose prompt is there."""
     with (CONTENT / "demonstrations.jsonl").open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     wanted = [row["external_id"] for row in rows]

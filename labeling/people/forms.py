@@ -145,6 +145,21 @@ class TeamSettingsForm(forms.Form):
         _("Least number in a survey"),
         _("Fewer people than this are shown as no number, in rounds that are opened from now on."),
     )
+    check_percent = figure(
+        "check_percent",
+        _("Hidden checks, in 100 tasks"),
+        _("How many of a labeler's rankings are checks that researchers have answered, where one waits for them."),
+    )
+    check_anchor_days = figure(
+        "check_anchor_days",
+        _("Days until a check comes again"),
+        _("To the same labeler, as an anchor: do they still judge as they did?"),
+    )
+    check_alert_percent = figure(
+        "check_alert_percent",
+        _("Least agreement with researchers, in percent"),
+        _("Below this in a week an alert is raised, whatever is usual."),
+    )
     time_zone = forms.CharField(
         max_length=60,
         label=_("Time zone"),

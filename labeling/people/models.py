@@ -271,6 +271,12 @@ class TeamSettings(models.Model):
     correction_hours = models.PositiveIntegerField(default=24, db_default=24)
     # Of a survey, fewer people than this are shown as no number; holds for rounds opened from now on.
     survey_minimum = models.PositiveSmallIntegerField(default=5, db_default=5)
+    # Of a labeler's new tasks, how many are hidden checks, where one is due for them.
+    check_percent = models.PositiveSmallIntegerField(default=5, db_default=5)
+    # A check that somebody answered comes to them again, as a drift anchor, after so many days at the earliest.
+    check_anchor_days = models.PositiveSmallIntegerField(default=90, db_default=90)
+    # Agreement with researchers below this share raises an alert, whatever is usual.
+    check_alert_percent = models.PositiveSmallIntegerField(default=60, db_default=60)
     # Where a day begins: for quotas and for "today".
     time_zone = models.CharField(max_length=60, default="UTC", db_default="UTC")
 
@@ -284,5 +290,12 @@ class TeamSettings(models.Model):
             models.CheckConstraint(
                 condition=models.Q(survey_minimum__gte=3, survey_minimum__lte=100),
                 name="team_settings_survey_minimum_is_3_to_100",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(check_percent__lte=100, check_alert_percent__lte=100),
+                name="team_settings_checks_are_shares",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(check_anchor_days__gte=1), name="team_settings_anchors_wait_a_day"
             ),
         ]

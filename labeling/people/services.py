@@ -47,6 +47,9 @@ FIGURES = {
     "idle_seconds": (10, 900),
     "correction_hours": (0, 8_760),
     "survey_minimum": (3, 100),
+    "check_percent": (0, 100),
+    "check_anchor_days": (1, 3_650),
+    "check_alert_percent": (0, 100),
 }
 MOST_A_DAY = 10_000
 REASON_CHARACTERS = 300

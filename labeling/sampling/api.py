@@ -142,6 +142,7 @@ def read_batch(body: Fields) -> dict:
         "k": read_k(body.any("k", None)),
         "form": form_named(form) if (form := body.text("form", "", longest=40)) else None,
         "overlap": body.integer("overlap", 1, least=1, most=100),
+        "shared_percent": body.integer("shared_percent", 0, least=0, most=20),
         "groups": body.texts("groups", ["training"]),
         "group_targets": body.any("group_targets", ""),
         "again": body.flag("again", False),

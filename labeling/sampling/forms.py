@@ -193,6 +193,14 @@ class BatchForm(forms.Form):
     )
     fresh = forms.BooleanField(required=False, initial=True, label=_("Only prompts that are in no batch yet"))
     overlap = forms.IntegerField(initial=1, help_text=_("How many labelers answer each task."), label=_("Overlap"))
+    shared_percent = forms.IntegerField(
+        min_value=0,
+        max_value=20,
+        required=False,
+        initial=10,
+        label=_("Shared by all, in percent"),
+        help_text=_("Of rankings: so many in 100 tasks every labeler of these groups answers. They measure agreement."),
+    )
     groups = forms.MultipleChoiceField(
         choices=WORKING_CHOICES,
         initial=["training"],
@@ -268,6 +276,7 @@ class BatchForm(forms.Form):
         given = dict(self.cleaned_data)
         chosen = {name: tuple(given.pop(name)) for name in ("splits", "sources", "use_cases")}
         selection = Selection(count=given.pop("count"), order=given.pop("order"), fresh=given.pop("fresh"), **chosen)
+        given["shared_percent"] = given["shared_percent"] or 0
         if given["kind"] != Batch.Kind.RANKING:
-            given |= {"endpoints": [], "form": None}
+            given |= {"endpoints": [], "form": None, "shared_percent": 0}
         return {**given, "prompts": selection}

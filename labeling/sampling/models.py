@@ -68,6 +68,8 @@ class Batch(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.SAMPLING)
     endpoints = models.ManyToManyField(Endpoint, related_name="batches")
     overlap = models.PositiveSmallIntegerField(default=1)
+    # Of a batch of rankings, how many of a hundred tasks are wanted from everybody in its groups, not from `overlap`.
+    shared_percent = models.PositiveSmallIntegerField(default=0, db_default=0)
     priority = models.SmallIntegerField(default=0)
     # What is asked of completions; none: the default form.
     form = models.ForeignKey(Form, null=True, on_delete=models.PROTECT, related_name="batches")
@@ -108,6 +110,10 @@ class Batch(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=models.Q(overlap__gte=1, overlap__lte=100), name="batch_overlap_1_to_100"),
+            models.CheckConstraint(
+                condition=models.Q(shared_percent=0) | models.Q(shared_percent__lte=20, kind="ranking"),
+                name="batch_shares_a_fifth_of_its_rankings",
+            ),
             models.CheckConstraint(
                 condition=models.Q(temperature__gte=0, temperature__lte=2), name="batch_temperature_0_to_2"
             ),

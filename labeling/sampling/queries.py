@@ -132,6 +132,7 @@ def batch_summary(batch: Batch) -> dict:
         "state": batch.state,
         "form": batch.form.name if batch.form else None,
         "overlap": batch.overlap,
+        "shared_percent": batch.shared_percent,
         "priority": batch.priority,
         "groups": batch.groups,
         "group_targets": batch.group_targets,

@@ -149,6 +149,7 @@ def create_batch(
     k: int | str | dict[int, float] | None = None,
     form: Form | None = None,
     overlap: int = 1,
+    shared_percent: int = 0,
     groups: Iterable[str] = (User.Group.TRAINING,),
     group_targets: dict[str, int] | str = "",
     again: bool = False,
@@ -172,7 +173,8 @@ def create_batch(
     stands for that of InstructGPT. Each prompt's K is drawn from `k` by the batch's seed; what it may be, and what it
     is where `k` is None, depends on the form's order. `group_targets`, e.g. {"training": 2, "researcher": 1}, say how
     many answers each group gives, in place of `overlap` and `groups`. `again` shows prompts to labelers who had them in
-    an earlier batch of the same kind. In an evaluation every endpoint gives the same number of completions. With
+    an earlier batch of the same kind. Of a batch of rankings about `shared_percent` in 100 tasks (0 to 20) are wanted
+    from every labeler of the groups. In an evaluation every endpoint gives the same number of completions. With
     `hold_named` completions that name their maker wait for somebody's look; without it they are served at once.
     `words_low` and `words_high` tell who writes how many words are wanted; nothing is refused for its length.
     `suggestions` is the endpoint whose suggestions labelers may ask for while they write an answer, with this
@@ -207,6 +209,8 @@ def create_batch(
         overlap=overlap, priority=priority, temperature=temperature, top_p=top_p, max_tokens=max_tokens, seed=seed
     )
     check_groups(groups)
+    if not 0 <= shared_percent <= 20 or shared_percent and kind != Batch.Kind.RANKING:
+        raise Refusal(_("From 0 to 20 percent of a batch of rankings can be for everybody; of any other batch 0."))
     weights: dict[int, float] = {}
     if kind == Batch.Kind.RANKING:
         check_form(form)
@@ -241,6 +245,7 @@ def create_batch(
                 kind=kind,
                 form=form,
                 overlap=overlap,
+                shared_percent=shared_percent,
                 groups=groups,
                 group_targets=targets,
                 again=again,

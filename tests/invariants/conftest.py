@@ -26,6 +26,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         AuditEvent,
         Break,
         Campaign,
+        CheckCopy,
         Checkpoint,
         CompletionMark,
         CompletionScore,
@@ -187,12 +188,17 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     ErrorVerdict.objects.create(item=item, reviewer=amy, verdict="error", note="The other way round.")
     screening = make_screening(amy)
     TopicAnswer.objects.create(person=ada, topic=Topic.objects.first(), able=True)
+    checked = factories.make_check_result(ranking=ranking)
+    CheckCopy.objects.create(item=checked.item, round=2, task=other)
+    factories.make_check_alert(labeler=ada)
+    spare = factories.make_task()
     AuditEvent.objects.create(action="did", subject_type="thing", subject_id="1")
     return SimpleNamespace(
         task=task,
         ranking=ranking,
         held=held,
         other=other,
+        spare=spare,
         demonstration=demonstration,
         written=written,
         review=review,
@@ -274,6 +280,7 @@ UUID_KEYS = {
     "application",
     "screeningdecision",
     "job",
+    "checkalert",
     "surveyround",
     "surveypart",
     "payrequest",

@@ -24,7 +24,7 @@ from labeling.people import services as people
 from labeling.people.models import User
 from labeling.pipeline import services as pipeline
 from labeling.questions import services as questions
-from labeling.sampling.models import CompletionMark, MakerTerm
+from labeling.sampling.models import Batch, CompletionMark, MakerTerm
 from tests import factories
 from tests.labeling.forms.test_editing import EVERY_KIND, posted
 from tests.labeling.people.test_access import allowed, guarded, sample
@@ -66,6 +66,7 @@ WRITTEN = {
 FIGURES = {
     **{"lease_seconds": 600, "lease_grace_seconds": 30, "ahead_seconds": 60, "idle_seconds": 45},
     **{"correction_hours": 48, "survey_minimum": 7, "time_zone": "Europe/Berlin"},
+    **{"check_percent": 8, "check_anchor_days": 60, "check_alert_percent": 50},
 }
 SURVEY = {"title": "May", "groups": ["training"], "closes_on": (timezone.now() + timedelta(days=2)).date().isoformat()}
 TODAY = timezone.now().date()
@@ -78,6 +79,7 @@ SCREENING = {
     **{"flags_cutoff": 80, "rankings_cutoff": 70, "grade_cutoff": 5, "researchers": 1, "graders": 2},
 }
 SHARES = {"flags_cutoff": 0.8, "rankings_cutoff": 0.7, "grade_cutoff": 5.5}
+CHECKS = {"researchers": 1, "groups": ["training"]}
 CAMPAIGN = {
     **{"splits": ["train"], "count": 5, "each": 1, "overlap": 1, "groups": ["training"], "temperature": 1},
     **{"max_tokens": 32, "seed": 0},
@@ -132,6 +134,7 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
     return SimpleNamespace(
         **{"ada": ada, "bo": bo, "hal": hal, "amy": amy, "prompt": prompt, "held": held, "batch": task.batch},
         **{"old": old, "new": new, "marked": marked, "dataset": dataset, "base": base, "question": asked},
+        **{"checks": factories.make_check_set(), "checks_off": factories.make_check_set(active=False)},
         **{"link": link, "token": token, "term": term},
         jobs=[Job.objects.create(kind="export", key=f"k{n}", arguments={}) for n in range(2)],
         run=pipeline.start_run(name="one", **made),
@@ -139,6 +142,8 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
         failed=factories.make_batch(),
         errors=errors_of(amy, ada),
         screening=make_screenings(amy),
+        gold=[ranked_by(rita).pk for _ in range(3)],
+        alerts=[factories.make_check_alert(labeler=labeler).pk for labeler in (ada, bo)],
         surveys=[factories.make_survey_round(groups=["researcher"]).pk for _ in range(2)],
         typo=pay.set_rate(user_id=ada.pk, valid_from=NEXT_WEEK, per_hour=1, actor=amy),
         pay_asked=pay.ask(person=ada, text="Paid when?", day=TODAY),
@@ -204,6 +209,11 @@ def screening_calls(w: SimpleNamespace) -> list[tuple[str, list, object]]:
     return [(f"{method} api/v1/screening/{route}", values, body) for method, route, values, body in calls]
 
 
+def ranked_by(person) -> Batch:
+    """A batch that may become a check set."""
+    return factories.make_ranking(task=factories.make_task(), labeler=person).task.batch
+
+
 def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
     """(route, what stands in it, fields), in an order in which each finds what it needs."""
     person = "people/<int:user_id>/"
@@ -220,6 +230,9 @@ def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
         ("account/tokens/", [], {"name": "script"}),
         ("account/tokens/<uuid:token_id>/revoke/", [w.token.pk], {}),
         ("settings/", [], FIGURES),
+        ("checks/new/", [], {**CHECKS, "name": "by page", "batch": w.gold[0]}),
+        ("checks/sets/<uuid:set_id>/switch/", [w.checks.pk], {"active": "no"}),
+        ("checks/alerts/<uuid:alert_id>/acknowledge/", [w.alerts[0]], {"note": "Looked at it."}),
         (person, [w.bo.pk], {"role": "researcher", "group": "researcher", "reason": "Hired."}),
         (f"{person}pause/", [w.bo.pk], {"reason": "Let us talk."}),
         (f"{person}resume/", [w.bo.pk], {}),
@@ -297,6 +310,9 @@ def api_acts(w: SimpleNamespace) -> list[tuple[str, list, dict]]:
     return [
         ("POST api/v1/people/<int:user_id>/offboard/", [w.hal.pk], {"reason": "Moves away."}),
         ("POST api/v1/people/<int:user_id>/activate/", [w.hal.pk], {}),
+        ("POST api/v1/checks/", [], {**CHECKS, "name": "by api", "batch": w.gold[1]}),
+        ("PATCH api/v1/checks/sets/<uuid:set_id>/", [w.checks_off.pk], {"active": True}),
+        ("POST api/v1/checks/alerts/<uuid:alert_id>/acknowledge/", [w.alerts[1]], {"note": "Looked at it."}),
         ("POST api/v1/prompts/", [], {"prompt": "Why not?"}),
         ("POST api/v1/endpoints/", [], {"name": "api", "base_url": "http://127.0.0.1:9", "model": "m"}),
         (f"PATCH {endpoint}", [w.new.pk], {"active": True}),

@@ -39,6 +39,7 @@ APPEND_ONLY = [
     "errorverdict",
     "grade",
     "screeningdecision",
+    "checkitem",
 ]
 
 

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.leasing.services import open_tasks
 from labeling.management import content
+from labeling.management.checking import bring_checks
 from labeling.management.disagreement import bring_disagreement
 from labeling.people.models import User
 from labeling.refusals import Refusal
@@ -92,6 +93,7 @@ class Command(BaseCommand):
                 open_tasks(batch=batch)
             bring_disagreement(actor=User.objects.get(username="amy"))
             content.make_screening(ranking)
+            bring_checks()
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
         named = Completion.objects.filter(item__batch=ranking, pk__in=CompletionMark.objects.values("completion"))

@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from labeling.adjudication.models import AdjudicationCase
+from labeling.checks.models import CheckAlert
 from labeling.demos.models import Demonstration
 from labeling.exports.services import create_dataset
 from labeling.intake.models import Prompt
@@ -30,7 +31,7 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
     kept = json.loads((home / "sign-ins.json").read_text())
     assert stat.S_IMODE((home / "sign-ins.json").stat().st_mode) == 0o600
     counts = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
-    assert counts[:3] == [7, 62, 30]
+    assert counts[:3] == [9, 62, 30]
     call_command("seed_demo")
     assert capsys.readouterr().out == first
     again = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
@@ -42,6 +43,9 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
         assert user.check_password(entry["password"])
         assert entry["password"] in first
     assert not User.objects.get(username="seed-writer").has_usable_password()
+
+    # Of two programs that were checked for weeks one did worse in the last.
+    assert CheckAlert.objects.get().labeler.username == "sim-002"
 
     assert NoticeReceipt.objects.count() == 2
     lease = grant_lease(labeler=User.objects.get(username="ada"))

@@ -76,6 +76,8 @@ EXCEPTIONS = {
     "api/v1/screening/rounds/<int:screening_id>/close/": ("admin",),
     "api/v1/screening/rounds/<int:screening_id>/invitations/": ("admin",),
     "api/v1/screening/applicants/<uuid:application_id>/decisions/": ("admin",),
+    "checks/alerts/<uuid:alert_id>/acknowledge/": ("admin",),
+    "api/v1/checks/alerts/<uuid:alert_id>/acknowledge/": ("admin",),
     "blindness/serve/": ("admin",),
     "blindness/terms/add/": ("admin",),
     "blindness/terms/<int:term_id>/switch/": ("admin",),

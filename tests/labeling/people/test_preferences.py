@@ -22,6 +22,9 @@ FIGURES = {
     "idle_seconds": 45,
     "correction_hours": 48,
     "survey_minimum": 7,
+    "check_percent": 8,
+    "check_anchor_days": 60,
+    "check_alert_percent": 50,
     "time_zone": "Europe/Berlin",
 }
 
