@@ -458,6 +458,10 @@ LOOK_AHEAD = (
     + QUEUE.format(known="AND known.state NOT IN ('expired', 'returned')", limit="%(limit)s", lock="")
     + "SELECT DISTINCT task_id FROM picked"
 )
+NEXT_KIND = (
+    LOOK_AHEAD.replace("%(limit)s", "1").replace("SELECT DISTINCT task_id FROM picked", "")
+    + "SELECT task.kind FROM picked JOIN labeling_task task ON task.id = picked.task_id"
+)
 # After locking, PostgreSQL looks at the row's own columns again: `state` must therefore be one of them, and whoever
 # takes a seat changes it before the commit. What somebody else is taking right now is passed.
 LOCK = "FOR NO KEY UPDATE OF seat SKIP LOCKED"
@@ -634,7 +638,7 @@ def _draws_a_check(labeler: User) -> bool:
     """
     if not labeler.check_waits or SYSTEM_RANDOM.random() * 100 >= team_settings().check_percent:
         return False
-    return tasks_ahead(labeler=labeler, limit=1) == [Batch.Kind.RANKING]
+    return first_row(NEXT_KIND, {"labeler": labeler.pk, "anew": False}) == (Batch.Kind.RANKING,)
 
 
 def _take_check(labeler: User, asked: dict) -> tuple | None:
