@@ -41,11 +41,12 @@ def of_labeler(labeler: User) -> dict[str, dict]:
     content = agreement_report(simulated=labeler.is_simulated, drawn=False).content
     if content is None:
         return {}
-    own = {"others": None, "researchers": None, "themselves": None}
-    own |= next((row for row in content["by_labeler"] if row["labeler"] == labeler.pk), {})
-    repeated = content["self_consistency"]["by_labeler"]
-    own["themselves"] = next((row for row in repeated if row["labeler"] == labeler.pk), None)
-    return {name: own[name] for name in ("others", "researchers", "themselves") if own[name] and own[name]["tasks"]}
+    shared, repeated = (
+        next((row for row in cut["by_labeler"] if row["labeler"] == labeler.pk), {})
+        for cut in (content, content["self_consistency"])
+    )
+    found = {"others": shared.get("others"), "researchers": shared.get("researchers"), "themselves": repeated}
+    return {name: cut for name, cut in found.items() if cut and cut["tasks"]}
 
 
 def rates_by_labeler(*, simulated: bool) -> dict[int, float | None]:
@@ -104,10 +105,24 @@ def count_of(figure: dict) -> int:
 
 
 def figures_of(cut: dict) -> Iterator[tuple[str, dict]]:
-    """The statistics of one cut by name, those of flags at the end."""
-    for name in STATISTICS:
-        yield name, cut[name]
-    yield "flags", cut["flags"]["mean"]
+    """The statistics of one cut by name, those of flags at the end; of a single labeler's, those that there are."""
+    yield from ((name, cut[name]) for name in STATISTICS if name in cut)
+    if "flags" in cut:
+        yield "flags", cut["flags"]["mean"]
+
+
+def row_of(name: str, cut: dict) -> dict:
+    """A cut as a row of a table."""
+    figures = [
+        {
+            "value": value_of(figure),
+            "ci95": figure["ci95"],
+            "chance": figure["chance"],
+            "share": statistic in SHARES,
+        }
+        for statistic, figure in figures_of(cut)
+    ]
+    return {"name": name, "tasks": cut["tasks"], "figures": figures}
 
 
 def flag_labels() -> dict[str, str]:

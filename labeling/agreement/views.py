@@ -32,12 +32,12 @@ def agreement(request: HttpRequest) -> HttpResponse:
         other["simulated"] = "" if question["simulated"] else "1"
         context["other"] = other.urlencode()
     if not report.waiting:
-        rows = [row_of(name, cut) for key, name, cut in reports.cuts(report.content) if is_in_table(key, cut)]
+        rows = [reports.row_of(name, cut) for key, name, cut in reports.cuts(report.content) if is_in_table(key, cut)]
         if not (question["simulated"] or question["group"]) and programs_too:
             programs = reports.agreement_report(batch=question["batch"], group="simulated").content
             if programs and programs["rankings"]:
                 name = _("Within the group {group}").format(group=in_words("simulated"))
-                rows.append(row_of(name, programs) | {"programs": True})
+                rows.append(reports.row_of(name, programs) | {"programs": True})
         context |= {"overall": report.content, "rows": rows, "measures": reports.words().values()}
     name = "agreement/_agreement_live.html" if request.htmx else "agreement/agreement.html"
     return render(request, name, context)
@@ -46,19 +46,6 @@ def agreement(request: HttpRequest) -> HttpResponse:
 def is_in_table(key: str, cut: dict) -> bool:
     """Weeks are not: the drawing and the file have them."""
     return bool(cut["tasks"]) and not key.startswith("week:")
-
-
-def row_of(name: str, cut: dict) -> dict:
-    figures = [
-        {
-            "value": reports.value_of(figure),
-            "ci95": figure["ci95"],
-            "chance": figure["chance"],
-            "share": statistic in reports.SHARES,
-        }
-        for statistic, figure in reports.figures_of(cut)
-    ]
-    return {"name": name, "tasks": cut["tasks"], "figures": figures}
 
 
 @require_GET

@@ -245,8 +245,7 @@ AGREEMENT_COLUMNS = ("with", "statistic", "value", "ci95_low", "ci95_high", "cha
 def agreement_rows(person: User) -> Iterator[tuple[Any, ...]]:
     """Every statistic of how one labeler agrees with whom, as rows of `AGREEMENT_COLUMNS`."""
     for key, cut in reports.of_labeler(person).items():
-        for statistic in reports.OF_ORDERS:
-            figure = cut[statistic]
+        for statistic, figure in reports.figures_of(cut):
             value, count = reports.value_of(figure), reports.count_of(figure)
             yield (key, statistic, value, *figure["ci95"], figure["chance"], count, cut["tasks"])
 

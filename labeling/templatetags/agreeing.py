@@ -13,7 +13,6 @@ from labeling.agreement import reports
 from labeling.people.models import User
 
 register = template.Library()
-SHOWN = reports.OF_ORDERS
 
 
 @register.inclusion_tag("agreement/_person.html")
@@ -21,26 +20,12 @@ def agreement_of(person: User) -> dict:
     """How one labeler's rankings agree with others', with researchers' and with their own on repeats: drawn, and in a
     table. Nothing about whoever shares no task with anybody."""
     words, found = reports.words(), reports.of_labeler(person)
-    rows = [
-        {
-            "name": name_of(key),
-            "tasks": cut["tasks"],
-            "figures": [
-                {
-                    "value": reports.value_of(cut[statistic]),
-                    "share": statistic in reports.SHARES,
-                    **bounds(cut[statistic]),
-                }
-                for statistic in SHOWN
-            ],
-        }
-        for key, cut in found.items()
-    ]
+    rows = [reports.row_of(name_of(key), cut) for key, cut in found.items()]
     rates = tuple((key, cut["pairwise"]["rate"], *cut["pairwise"]["ci95"], cut["tasks"]) for key, cut in found.items())
     return {
         "person": person,
         "rows": rows,
-        "measures": [words[statistic] for statistic in SHOWN],
+        "measures": [words[statistic] for statistic in reports.OF_ORDERS],
         "plot": plot_of(rates, translation.get_language() or "") if rows else None,
     }
 
@@ -51,10 +36,6 @@ def name_of(key: str) -> str:
         "researchers": _("With researchers"),
         "themselves": _("With themselves, on repeats"),
     }[key]
-
-
-def bounds(figure: dict) -> dict:
-    return {"ci95": figure["ci95"], "chance": figure["chance"]}
 
 
 # A drawing takes a tenth of a second, and is the same until the report is made again.
