@@ -26,7 +26,6 @@ AT_ONCE = 500  # rows of a file that are looked up together
 # Programs, and the names under which rankings from elsewhere stand, are nobody to pay.
 PAYABLE = """(person."group" <> 'simulated' AND person.username NOT LIKE 'import:%%')"""
 IMPORTED = "import:"
-# Who is looked at before they work for money: no rate is as it should be.
 # Less active time than this says nothing of an hourly pay: the rounding of a minute's amount would show.
 TELLING_SECONDS = 3600
 WARNED_DAYS = 28
@@ -135,6 +134,7 @@ class Earner:
     @property
     def has_no_rate(self) -> bool:
         """Somebody who works for money and whose time has no worth."""
+        # Who is looked at before they work for money: no rate is as it should be.
         if self.person.role != User.Role.LABELER or self.person.group == User.Group.APPLICANT:
             return False
         return self.unpriced > 0 or self.per_hour is None and self.person.is_active and bool(self.person.last_login)
