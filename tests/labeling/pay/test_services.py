@@ -307,7 +307,7 @@ def test_warnings_for_no_rate_and_for_pay_below_the_floor(ada, bo, hal, rita, am
     services.correct(user_id=ada.pk, day=ago(1), amount=100, reason="Up to the floor.", actor=amy)
     assert queries.warned()[1] == []
     one = next(one for one in no_rate if one.person == bo)
-    one.person.group = queries.APPLICANT
+    one.person.group = User.Group.APPLICANT
     assert not one.has_no_rate
 
 
