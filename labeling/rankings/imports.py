@@ -2,7 +2,7 @@
 
 Two shapes of line are read. `completions` as a list of {"text", "rank"} is one ranking (rank 0 or 1 is best); as an
 object of system → text it comes with `rankings`, a list of {"labeler", "ranks": {system: rank}, "ratings"?}. Equal
-ranks are ties; only the order of the numbers means something.
+ranks are ties; only the order of the numbers means something. `shapes` turns other tools' exports into these lines.
 
 Ratings on another scale than 1 to 7 cannot be mapped honestly: the rating stays empty, and the numbers as they came
 are kept in the ranking's note. In which order a labeler saw the completions is unknown too, and stays empty.
@@ -49,7 +49,7 @@ LEAST_K, MOST_K = 2, 26
 MOST_LABELERS = 100  # of one group: an overlap that a batch can have
 # Where a group has one ranking and nobody's name on it: several people's, made one by its source.
 CONSENSUS = "consensus"
-GROUPS = (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.RESEARCHER)
+GROUPS = (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.RESEARCHER, User.Group.SIMULATED)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ def _read_completions(row: dict) -> tuple[dict[str, list[str]], list[GivenRankin
     written = read_written(row)
     completions = row["completions"]
     if isinstance(completions, list):
-        rankings = [{"labeler": row.get("labeler", CONSENSUS), "ranks": [entry.get("rank") for entry in completions]}]
+        ranks = [entry.get("rank") for entry in completions]
+        rankings = [{"labeler": row.get("labeler", CONSENSUS), "ranks": ranks, "ratings": row.get("ratings")}]
     else:
         rankings = row.get("rankings")
         if not isinstance(rankings, list) or not rankings:
@@ -270,7 +271,7 @@ def _add_rows(rows: dict[type, list], batch: Batch, each: RankedGroup, prompt: P
             task=task,
             labeler=person,
             group=person.group,
-            origin=Ranking.Origin.IMPORT,
+            origin=_origin(person),
             idempotency_key=f"import-{digest}",
             payload_sha256=digest,
             order_shown=[],
@@ -283,6 +284,11 @@ def _add_rows(rows: dict[type, list], batch: Batch, each: RankedGroup, prompt: P
             Judgment(ranking=ranking, completion=completion, rank=rank)
             for completion, rank in zip(completions, given.ranks, strict=True)
         ]
+
+
+def _origin(person: User) -> str:
+    """What a model ranked is marked as all simulated answers are, and so stays out of exports unless asked for."""
+    return Ranking.Origin.SIMULATED if person.group == User.Group.SIMULATED else Ranking.Origin.IMPORT
 
 
 def _labelers(ids: set[str], *, source: str, group: str) -> dict[str, User]:
