@@ -67,9 +67,6 @@ VALUES = frozenset(
         *(_("began"), _("trained"), _("answered"), _("passed"), _("extended"), _("ended")),
         # filters of the prompts
         *(_("state"), _("split"), _("source")),
-        # personal data
-        *(_("address"), _("birth_date"), _("credit_card"), _("email"), _("iban"), _("id_number"), _("ip_address")),
-        *(_("password"), _("person_name"), _("phone"), _("secret"), _("uk_nino"), _("url_login"), _("us_ssn")),
         # fields of a form
         *(_("scale"), _("flag"), _("choice"), _("text")),
     )

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from labeling.governance.personal_data import KINDS
 from labeling.intake.models import Prompt
 
 
@@ -26,6 +27,11 @@ class Finding(models.Model):
             models.CheckConstraint(condition=models.Q(end__gt=models.F("start")), name="finding_spans_something"),
             models.CheckConstraint(condition=models.Q(score__gte=0, score__lte=1), name="finding_score_is_a_share"),
         ]
+
+    @property
+    def kind_in_words(self) -> str:
+        """The kind in the reader's language; one that no detector knows any more as it is stored."""
+        return str(KINDS.get(self.kind, self.kind))
 
 
 class Decision(models.Model):

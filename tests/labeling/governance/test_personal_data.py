@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from labeling.governance.personal_data import HOLD_AT, luhn, scan
+from labeling.governance.personal_data import HOLD_AT, KINDS, detector, find_many, scan
+from labeling.governance.personal_data.patterns import luhn
 
 # «…» marks the span.
 FOUND = {
@@ -37,9 +38,9 @@ FOUND = {
         "key «sk-abcdEFGH1234ijklMNOP5678»",
         "«AKIAIOSFODNN7EXAMPLQ»",
         "api_key = «9f8a7b6c5d4e3f2a1b0c9d8e»",
-        "my password is «hunter2»",
         "«-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----»",
     ],
+    "password": ["my password is «hunter2»"],
     "url_login": ["clone «https://bob:s3cret@host.example»/x"],
     "address": [
         "at «12 Main St, Springfield, IL 62704»",
@@ -125,3 +126,18 @@ def test_hardly_a_real_prompt_is_held(shared_data):
     rows = [json.loads(line) for line in (shared_data / "prompts_oasst.jsonl").open()]
     held = [row["prompt"] for row in rows if any(span.score >= HOLD_AT for span in scan(row["prompt"]))]
     assert len(held) <= len(rows) * 0.01, held
+
+
+def test_many_texts_are_found_like_one():
+    texts = ["bob@example.com", "", "nothing here", "call +49 30 901820"] * 3
+    assert list(find_many(iter(texts))) == [scan(text) for text in texts]
+
+
+def test_every_kind_has_a_name():
+    assert set(FOUND) <= set(KINDS)
+
+
+def test_detector_names_its_configuration(monkeypatch, tmp_path):
+    before = detector()
+    assert (before.name, len(before.configuration)) == ("kwise-personal-data", 64)
+    assert before.as_json() == {"name": before.name, "version": before.version, "configuration": before.configuration}

@@ -1,12 +1,4 @@
-"""The personal-data filter: which characters of a text say who or where somebody is, or open somebody's account.
-
-Pure functions over strings. `scan(text)` gives exact spans, each with the name of the recogniser that found it and a
-score: how likely it is that this is personal data of a real person, from 0 to 1. A prompt with a span of at least
-HOLD_AT waits for a person's word. Names of people in running text are found only where somebody introduces
-themselves: most names in prompts are of the famous and the invented.
-
-Every pattern is bounded, so that the time grows with the length of the text and no input makes it explode.
-"""
+"""Recognisers by pattern, check digit and cue: each a function from a text to its spans."""
 
 from __future__ import annotations
 
@@ -17,39 +9,16 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import phonenumbers
 
-VERSION = "1"  # raise it with every change of what is found: findings name it
-HOLD_AT = 0.5
+from labeling.governance.personal_data.spans import Span
 
 
-@dataclass(frozen=True, order=True)
-class Span:
-    """Characters `start` to `end` (exclusive) of the scanned text."""
-
-    start: int
-    end: int
-    kind: str
-    score: float
-    recogniser: str
-
-
-def scan(text: str) -> list[Span]:
-    """The spans found in `text`, in order, none overlapping: the surer one wins, then the longer."""
-    # One character for one, so that spans stay true.
-    plain = text if text.isascii() else text.translate(_plain_table())
-    found = [span for recogniser in RECOGNISERS for span in recogniser(plain)]
-    found.sort(key=lambda span: (-span.score, span.start - span.end, span.start))
-    kept: list[Span] = []
-    covered = bytearray(len(plain))  # 1 where a kept span lies: no span is compared with all the others
-    for span in found:
-        if not any(covered[span.start : span.end]):
-            covered[span.start : span.end] = b"\x01" * (span.end - span.start)
-            kept.append(span)
-    return sorted(kept)
+def plain_of(text: str) -> str:
+    """`text` with every character in its plain form, one for one, so that spans in one are spans in the other."""
+    return text if text.isascii() else text.translate(_plain_table())
 
 
 @cache
@@ -103,14 +72,14 @@ def emails(text: str) -> Iterator[Span]:
             # A quote or bracket in front belongs to the sentence, not to the address.
             start = match.start() + len(match[0]) - len(match[0].lstrip("'`{|}*/=?^!#$%&.~-"))
             if text[start] != "@":
-                yield Span(start, match.end(), "email", 0.95, "email")
+                yield Span("email", start, match.end(), 0.95, "email")
     folded = text.lower()
     if "dot" in folded or "at" in folded or "@" in text:
         for match in _EMAIL_HIDDEN.finditer(text):
-            yield Span(match.start(), match.end(), "email", 0.85, "email_hidden")
+            yield Span("email", match.start(), match.end(), 0.85, "email_hidden")
     if " dot " in folded:
         for match in _EMAIL_SPOKEN.finditer(text):
-            yield Span(match.start(), match.end(), "email", 0.7, "email_spoken")
+            yield Span("email", match.start(), match.end(), 0.7, "email_spoken")
 
 
 # Telephone numbers
@@ -137,7 +106,7 @@ PHONES_LOOKED_UP = 100
 def phones(text: str) -> Iterator[Span]:
     """Numbers that a telephone network would take: in international form, in North American groups, or near a cue."""
     for match in _PHONE_NORTH_AMERICA.finditer(text):
-        yield Span(match.start(), match.end(), "phone", 0.8, "phone_north_america")
+        yield Span("phone", match.start(), match.end(), 0.8, "phone_north_america")
     looked_up = 0
     for match in _PHONE.finditer(text):
         number = match[0]
@@ -150,7 +119,7 @@ def phones(text: str) -> Iterator[Span]:
         looked_up += 1
         score = _phone_score(text, match.start(), number, digits, look_up=looked_up <= PHONES_LOOKED_UP)
         if score:
-            yield Span(match.start(), match.end(), "phone", score, "phone")
+            yield Span("phone", match.start(), match.end(), score, "phone")
 
 
 def _phone_score(text: str, start: int, number: str, digits: str, *, look_up: bool) -> float:
@@ -198,7 +167,7 @@ def cards(text: str) -> Iterator[Span]:
     for match in _CARD.finditer(text):
         digits = re.sub(r"\D", "", match[0])
         if _CARD_ISSUED.fullmatch(digits) and luhn(digits):
-            yield Span(match.start(), match.end(), "credit_card", 0.95, "credit_card")
+            yield Span("credit_card", match.start(), match.end(), 0.95, "credit_card")
 
 
 # Length of an IBAN by country (ISO 13616 registry).
@@ -229,7 +198,7 @@ def ibans(text: str) -> Iterator[Span]:
         account = "".join(match[0][index] for index in places[:length]).upper()
         after = text[match.start() + end : match.start() + end + 1]
         if not after.isalnum() and int("".join(str(int(c, 36)) for c in account[4:] + account[:4])) % 97 == 1:
-            yield Span(match.start(), match.start() + end, "iban", 0.95, "iban")
+            yield Span("iban", match.start(), match.start() + end, 0.95, "iban")
 
 
 # Numbers that a state gives a person
@@ -250,11 +219,11 @@ def state_numbers(text: str) -> Iterator[Span]:
     for match in _SSN.finditer(text):
         cue = bool(_SSN_CUE.search(_before(text, match.start())))
         if match[1] == "-" or cue:
-            yield Span(match.start(), match.end(), "us_ssn", 0.95 if cue else 0.75, "us_ssn")
+            yield Span("us_ssn", match.start(), match.end(), 0.95 if cue else 0.75, "us_ssn")
     for match in _NINO.finditer(text):
-        yield Span(match.start(), match.end(), "uk_nino", 0.7, "uk_nino")
+        yield Span("uk_nino", match.start(), match.end(), 0.7, "uk_nino")
     for match in _ID_NUMBER.finditer(text):
-        yield Span(match.start(1), match.end(1), "id_number", 0.75, "id_number")
+        yield Span("id_number", match.start(1), match.end(1), 0.75, "id_number")
 
 
 # Network addresses
@@ -279,7 +248,7 @@ def addresses_of_machines(text: str) -> Iterator[Span]:
                 continue
             cue = re.search(r"\bip\b|\baddress\b|\bserver\b|\bhost\b", before, re.IGNORECASE)
             score = (0.8 if cue else 0.55) if address.is_global else 0.3 if cue else 0.1
-            yield Span(match.start(), match.end(), "ip_address", score, kind)
+            yield Span("ip_address", match.start(), match.end(), score, kind)
 
 
 # What opens accounts
@@ -323,21 +292,21 @@ def secrets(text: str) -> Iterator[Span]:
     """Keys of known makes, random strings called a key, passwords told, and addresses with a login in them."""
     for match in _SECRET.finditer(text):
         if len(set(match[0])) > 8:  # "sk-xxxxxxxxxxxxxxxxxxxx" only shows where a key would go
-            yield Span(match.start(), match.end(), "secret", 0.95, "secret_known")
+            yield Span("secret", match.start(), match.end(), 0.95, "secret_known")
     if "PRIVATE KEY-----" in text:
         for match in _PRIVATE_KEY.finditer(text):
-            yield Span(match.start(), match.end(), "secret", 0.95, "private_key")
+            yield Span("secret", match.start(), match.end(), 0.95, "private_key")
     for match in _KEY_CUE.finditer(text):
         value = match[1]
         if entropy(value) >= 3.0 and re.search(r"\d", value) and re.search(r"[A-Za-z]", value):
-            yield Span(match.start(1), match.end(1), "secret", 0.75, "secret_random")
+            yield Span("secret", match.start(1), match.end(1), 0.75, "secret_random")
     for match in _PASSWORD_CUE.finditer(text):
         value = match[1].rstrip(".,;!?")
         if len(value) >= 4 and re.search(r"[\d!@#$%^&*]", value):
-            yield Span(match.start(1), match.start(1) + len(value), "secret", 0.7, "password")
+            yield Span("password", match.start(1), match.start(1) + len(value), 0.7, "password")
     if "://" in text:
         for match in _URL_LOGIN.finditer(text):
-            yield Span(match.start(), match.end(), "url_login", 0.96, "url_login")
+            yield Span("url_login", match.start(), match.end(), 0.96, "url_login")
 
 
 # Where somebody lives
@@ -372,14 +341,14 @@ _POST_BOX = re.compile(r"\bP\.?\s?O\.?\s?Box\s\d{1,7}\b", re.IGNORECASE)
 def homes(text: str) -> Iterator[Span]:
     """Street addresses in English, German, French, Spanish and Italian order."""
     for match in _STREET.finditer(text):
-        yield Span(match.start(), match.end(), "address", 0.7, "street")
+        yield Span("address", match.start(), match.end(), 0.7, "street")
     for match in _STREET_ANY_CASE.finditer(text):
-        yield Span(match.start(1), match.end(1), "address", 0.7, "street_with_cue")
+        yield Span("address", match.start(1), match.end(1), 0.7, "street_with_cue")
     for pattern in (_STREET_GERMAN, _STREET_ROMANCE):
         for match in pattern.finditer(text):
-            yield Span(match.start(), match.end(), "address", 0.6, "street_european")
+            yield Span("address", match.start(), match.end(), 0.6, "street_european")
     for match in _POST_BOX.finditer(text):
-        yield Span(match.start(), match.end(), "address", 0.6, "post_box")
+        yield Span("address", match.start(), match.end(), 0.6, "post_box")
 
 
 # Who somebody is
@@ -401,9 +370,9 @@ def names(text: str) -> Iterator[Span]:
     """The name of somebody who introduces themselves or signs a letter. One word alone is most often a part played."""
     for match in _NAME_TOLD.finditer(text):
         full = len(match[1].split()) > 1
-        yield Span(match.start(1), match.end(1), "person_name", 0.75 if full else 0.4, "name_told")
+        yield Span("person_name", match.start(1), match.end(1), 0.75 if full else 0.4, "name_told")
     for match in _NAME_SIGNED.finditer(text):
-        yield Span(match.start(1), match.end(1), "person_name", 0.65, "name_signed")
+        yield Span("person_name", match.start(1), match.end(1), 0.65, "name_signed")
 
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
@@ -421,7 +390,7 @@ _BIRTH_DATE = re.compile(
 def birth_dates(text: str) -> Iterator[Span]:
     """A date that somebody calls their own birthday; the birthdays of others are history."""
     for match in _BIRTH_DATE.finditer(text):
-        yield Span(match.start(1), match.end(1), "birth_date", 0.8, "birth_date")
+        yield Span("birth_date", match.start(1), match.end(1), 0.8, "birth_date")
 
 
 RECOGNISERS: tuple[Callable[[str], Iterator[Span]], ...] = (
