@@ -73,12 +73,17 @@ function openRanking(root, shell, { swapped = false } = {}) {
     return `${t("Completion {letter}, {place} of {count}.", { letter: letter(next.current), place: shown.indexOf(next.current) + 1, count: shown.length })} ${standing(next, next.current)}`;
   };
 
-  function standing({ values, ranks }, id) {
+  function standing(at, id) {
+    const { values, ranks } = at;
+    if (!moves.scalesOf(definition).length && definition.order === "none") return `${isSeen(at, id) ? flagged(at, id) || t("Looked at") : t("Not looked at")}.`;
     const rating = headline(values[id]);
     const rated = rating === null ? t("Not rated") : t("Rated {rating}", { rating });
     if (definition.order !== "ranks") return `${rated}.`;
     return `${rated}, ${id in ranks ? t("rank {rank}", { rank: ranks[id] }) : t("not ranked")}.`;
   }
+
+  const isSeen = (at, id) => at.seen.includes(id);
+  const flagged = ({ flags }, id) => (!flags[id].length ? "" : flags[id].length === 1 ? t("1 flag") : t("{count} flags", { count: flags[id].length }));
 
   /** The value of the first scale, which stands for all where there is room for one. */
   function headline(values) {
@@ -162,11 +167,9 @@ function openRanking(root, shell, { swapped = false } = {}) {
       check(article, `rank-${id}`, state.ranks[id]);
       drawFields(article, definition.completion, state.values[id], state.flags[id]);
       const rating = headline(state.values[id]);
-      const flags = state.flags[id].length;
-      const flagged = flags === 0 ? "" : flags === 1 ? t("1 flag") : t("{count} flags", { count: flags });
       // Where the form asks for no rating, nobody misses one.
       const rated = !moves.scalesOf(definition).length ? "" : rating === null ? t("not rated") : t("rated {rating}", { rating });
-      article.querySelector("[data-rated]").textContent = [rated, flagged].filter(Boolean).join(" · ");
+      article.querySelector("[data-rated]").textContent = [rated, flagged(state, id)].filter(Boolean).join(" · ");
       for (const scale of article.querySelectorAll("[data-scale]")) {
         scale.toggleAttribute("data-next", id === state.current && moves.scalesOf(definition).length > 1 && scale.dataset.scale === state.scale);
       }
@@ -213,16 +216,17 @@ function openRanking(root, shell, { swapped = false } = {}) {
 
   function drawMissing() {
     const all = (list, whole, some) => (list.length === 0 ? [] : [list.length === ids.length ? whole : some]);
-    const [unrated, unranked] = [moves.unrated(state), moves.unranked(state)];
+    const [unrated, unranked, unseen] = [moves.unrated(state), moves.unranked(state), moves.unseen(state)];
     const words = [
       ...all(unrated, ids.length === 1 ? t("rate it") : t("rate all {count}", { count: ids.length }), t("rate {letters}", { letters: names(unrated) })),
       ...all(unranked, t("rank all {count}", { count: ids.length }), t("rank {letters}", { letters: names(unranked) })),
+      ...(unseen.length ? [t("look at {letters}", { letters: names(unseen) })] : []),
       ...(isPair && state.strength === null ? [t("say which is better")] : []),
       ...moves.unsaid(state).map((field) => field.label),
     ];
     const complete = moves.isComplete(state);
     root.querySelector("[data-missing]").textContent = complete
-      ? { ranked: definition.order === "none" ? t("All rated.") : t("All rated and ranked."), all_bad: t("You say that all are bad."), cannot_rank: t("You say that these cannot be ranked.") }[state.outcome]
+      ? { ranked: definition.order === "none" ? (moves.scalesOf(definition).length ? t("All rated.") : t("All looked at.")) : t("All rated and ranked."), all_bad: t("You say that all are bad."), cannot_rank: t("You say that these cannot be ranked.") }[state.outcome]
       : state.outcome === "all_bad"
         ? t("Rank all or none.")
         : t("Still to do: {list}.", { list: words.join("; ") });
@@ -247,7 +251,7 @@ function openRanking(root, shell, { swapped = false } = {}) {
     else if (state.step === "rate") {
       const ratings = build("div", "board-ratings");
       ratings.append(...ids.map((id) => chips.get(id)));
-      board.append(build("h2", "board-title", t("Your ratings")), ratings);
+      board.append(build("h2", "board-title", moves.scalesOf(definition).length ? t("Your ratings") : t("What you have looked at")), ratings);
     }
   }
 
@@ -286,10 +290,11 @@ function openRanking(root, shell, { swapped = false } = {}) {
   function drawChip(id) {
     const chip = chips.get(id);
     const rating = headline(state.values[id]);
-    chip.querySelector(".chip-rating").textContent = rating ?? "–";
+    const looked = !moves.scalesOf(definition).length && isSeen(state, id);
+    chip.querySelector(".chip-rating").textContent = rating ?? (looked ? flagged(state, id) || "✓" : "–");
     chip.setAttribute("aria-label", `${t("Completion {letter}.", { letter: letter(id) })} ${standing(state, id)}`);
     chip.setAttribute("aria-current", String(id === state.current));
-    chip.toggleAttribute("data-rated-chip", rating !== null);
+    chip.toggleAttribute("data-rated-chip", rating !== null || looked);
     if (state.step === "rate") return;
     const place = board.querySelector(`[data-drop="${state.ranks[id] ?? 0}"]`);
     if (!place || chip.parentElement === place) return;
@@ -470,7 +475,7 @@ function openRanking(root, shell, { swapped = false } = {}) {
       goTo(moves.move(state, arrows[event.key]));
       return true;
     }
-    if (event.key === "Enter" && isLastStep() && !event.target.matches?.("button, a, summary, input[type=checkbox]")) {
+    if (event.key === "Enter" && isLastStep() && !event.target.matches?.("button, a, summary")) {
       submit();
       return true;
     }
@@ -497,6 +502,8 @@ function openRanking(root, shell, { swapped = false } = {}) {
 
   function submit() {
     if (task.isLocked()) return;
+    const [unseen] = moves.unseen(state);
+    if (unseen) return goTo(moves.goTo(state, unseen));
     if (!moves.isComplete(state)) return task.say(root.querySelector("[data-missing]").textContent);
     task.submit(moves.toAnswer(state));
   }

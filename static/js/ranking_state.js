@@ -3,7 +3,8 @@
 // A task is { ids: in the order shown for rating, order: the ids in the order drawn for ranking, form: its definition }.
 // A state adds to it { values: {id: {field: value}}, flags: {id: [name]}, ranks: {id: 1–K}, strength: 1–9 or null,
 // same: [[id, id]], outcome, prompt: {flags, values}, step: "rate" | "rank", current: id, scale: the scale that the
-// next digit is for, note, byRatings }. Equal ranks are a tie. Every move gives a new state: undo is the one before.
+// next digit is for, seen: [id] that were current, note, byRatings }. Equal ranks are a tie. Every move gives a new
+// state: undo is the one before.
 
 export const EVEN = 5; // the middle of the nine steps from "the first is much better" to "the second is"
 
@@ -43,6 +44,7 @@ export function begin(task, draft = {}) {
     outcome: ["all_bad", "cannot_rank"].includes(draft.outcome) ? draft.outcome : "ranked",
     prompt: { flags: flagsOf(form.prompt, draft.prompt?.flags), values: valuesOf(form.prompt, draft.prompt?.values) },
     step: firstStep(form, draft.step),
+    seen: ids.filter((id) => draft.seen?.includes?.(id)),
     note: typeof draft.note === "string" ? draft.note : "",
     byRatings: draft.byRatings === true,
   };
@@ -62,8 +64,8 @@ function fits(field, value) {
 }
 
 /** What of `state` goes into the draft. */
-export function toDraft({ values, flags, ranks, strength, same, outcome, prompt, step, current, note, byRatings }) {
-  return { values, flags, ranks, strength, same, outcome, prompt, step, current, note, byRatings };
+export function toDraft({ values, flags, ranks, strength, same, outcome, prompt, step, current, seen, note, byRatings }) {
+  return { values, flags, ranks, strength, same, outcome, prompt, step, current, seen, note, byRatings };
 }
 
 /** The answer as it is sent. */
@@ -95,6 +97,7 @@ export function fromAnswer(answer) {
     values: each(({ rating, values }) => (isEmpty(rating) ? { ...values } : { ...values, rating })),
     ranks: each(({ rank }) => rank),
     flags: each(({ flags }) => flags),
+    seen: answer.completions.map(({ id }) => id),
     step: "rank",
   };
 }
@@ -107,13 +110,15 @@ export const lacks = (state, id) =>
 export const isRated = (state, id) => needs(state.form).every((field) => !isEmpty(state.values[id][field.name]));
 export const unrated = (state) => state.ids.filter((id) => !isRated(state, id));
 export const unranked = (state) => (state.form.order === "ranks" ? shownIn({ ...state, step: "rank" }).filter((id) => !(id in state.ranks)) : []);
+// Where nothing has to be said of a completion, it has to be looked at: they are shown one at a time.
+export const unseen = (state) => (state.form.order === "none" && !needs(state.form).length ? state.ids.filter((id) => !state.seen.includes(id)) : []);
 export const unsaid = (state) => state.form.prompt.filter((field) => field.required && isEmpty(state.prompt.values[field.name]));
 
 export function isComplete(state) {
   if (state.outcome === "cannot_rank") return true;
   if (state.outcome === "all_bad") return unranked(state).length === 0 || unranked(state).length === state.ids.length;
   const ordered = state.form.order !== "strength" || state.strength !== null;
-  return ordered && unrated(state).length + unranked(state).length + unsaid(state).length === 0;
+  return ordered && unrated(state).length + unranked(state).length + unseen(state).length + unsaid(state).length === 0;
 }
 
 /** Pairs [better rated, ranked above it] in which the order says the opposite of the ratings. */
@@ -138,7 +143,8 @@ function nextWhere(state, current, test) {
 export function goTo(state, id) {
   const scales = scalesOf(state.form);
   const next = scales.find((field) => isEmpty(state.values[id][field.name])) ?? scales[0];
-  return { ...state, current: id, scale: next?.name ?? null };
+  const seen = state.seen.includes(id) ? state.seen : [...state.seen, id];
+  return { ...state, current: id, scale: next?.name ?? null, seen };
 }
 
 export function setStep(state, step) {

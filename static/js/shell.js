@@ -20,7 +20,9 @@ export function shellOf(root) {
       const own = { ...task, urls: { ...first.urls, ...task.urls } };
       fresh.querySelector("#task-data").textContent = JSON.stringify(own);
       veil(fresh.querySelector("[data-veil]"), task.categories ?? []);
-      fresh.querySelector("h1").textContent = t("Rank {count} completions", { count: task.completions.length });
+      const count = task.completions.length;
+      fresh.querySelector("h1").textContent =
+        task.form.definition.order !== "none" ? t("Rank {count} completions", { count }) : count === 1 ? t("Judge 1 completion") : t("Judge {count} completions", { count });
       fresh.querySelector("[data-turns]").append(...task.messages.map((message) => turn(fresh, message, task.messages.length)));
       const completions = task.completions.map(({ id, text }, index) => completion(fresh, id, text, index, task.completions.length));
       fresh.querySelector("[data-completions]").append(...completions);
