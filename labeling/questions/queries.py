@@ -35,7 +35,7 @@ def thread(question: Question, *, reader: User) -> list[dict]:
             "created_at": message.created_at,
             "mine": message.author_id == reader.pk,
             "by_labeler": message.author_id == question.labeler_id,
-            "name": message.author.shown_name if reader.role in STAFF else "",
+            "author": message.author if reader.role in STAFF else None,
         }
         for message in question.messages.select_related("author").order_by("id")
     ]

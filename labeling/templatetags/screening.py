@@ -1,10 +1,11 @@
-"""An applicant's way on the queue page, which belongs to a feature that knows nothing of screening; and its figures."""
+"""An applicant's way, and their name, on pages of features that know nothing of screening; and its figures."""
 
 from __future__ import annotations
 
 from django import template
 from django.utils.formats import number_format
 
+from labeling.people.models import User
 from labeling.screening import queries
 
 register = template.Library()
@@ -29,3 +30,10 @@ def gate_figure(number: float | None, gate: int) -> str:
     if number is None:
         return "–"
     return number_format(round(number, 2), 2) if gate == 3 else f"{number_format(round(100 * number, 1), 1)} %"
+
+
+@register.filter
+def shown_as(person: User) -> str:
+    """How staff's pages about answers name somebody: applicants, who are judged without a name, by their code."""
+    own = queries.application_of(person) if person.is_applicant else None
+    return own.name if own else person.shown_name

@@ -79,10 +79,17 @@ def test_no_page_that_deciders_see_names_the_applicant(page, api, w, amy, rita):
             assert answer.status_code == 200, address
             body = b"".join(answer).decode() if answer.streaming else answer.content.decode()
             assert "ecret" not in body and f"people/{w.person.pk}/" not in body, address
+    code = f"Applicant {w.application.code}"
+    anonymous = ("/questions/inbox/", f"/questions/{asked.pk}/", "/written/", f"/written/{w.written.pk}/")
+    for address in (*anonymous, f"/written/?labeler={w.person.pk}"):
+        shown = page(amy).get(address).content.decode()
+        assert code in shown and "ecret" not in shown, address
     for address in (f"rounds/{w.round.pk}/applicants/", f"applicants/{w.application.pk}/"):
         assert "ecret" not in api(amy).get(f"/api/v1/screening/{address}").content.decode()
-    shown = page(amy).get(f"/screening/applicants/{w.application.pk}/").content.decode()
-    assert f"Applicant {w.application.code}" in shown
+    assert code in page(amy).get(f"/screening/applicants/{w.application.pk}/").content.decode()
+    services.decide(application_id=w.application.pk, outcome="training", reason="Careful.", actor=amy)
+    for address in anonymous:
+        assert "Nora Secret" in page(amy).get(address).content.decode(), f"{address}: decided, so no secret any more"
 
 
 def test_researchers_grade_one_after_the_other_without_names_or_others_grades(page, w, rita, amy):
