@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -113,3 +116,60 @@ def test_a_web_process_of_one_thread_keeps_its_connection(tmp_path):
         env = environment | {"WEB_THREADS": threads}
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=env)
         assert done.stdout.strip() == says, done.stderr
+
+
+# Its module says what the worker that loads it has already.
+PROBE = """
+import json, os, sys
+
+wanted = ("matplotlib.figure", "matplotlib.dates", "matplotlib.backends.backend_svg", "torch")
+there = {"pid": os.getpid(), "loaded": [name for name in wanted if name in sys.modules]}
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(there).encode()]
+"""
+
+
+def test_a_worker_of_the_web_has_the_library_for_plots_before_it_loads_anything(tmp_path):
+    (tmp_path / "probe.py").write_text(PROBE)
+    address = str(tmp_path / "web.sock")
+    home = tmp_path / "home"
+    environment = os.environ | {
+        "SECRET_KEY": "k" * 50,
+        "DATABASE_URL": "postgres://u:p@127.0.0.1:9/x",
+        "REDIS_URL": "redis://127.0.0.1:9/0",
+        "KWISE_HOME": str(home),
+        "WEB_WORKERS": "1",
+    }
+    gunicorn = [sys.executable, "-m", "gunicorn", "--config", "config/gunicorn.py", "--bind", f"unix:{address}"]
+    command = [*gunicorn, "--pythonpath", str(tmp_path), "probe"]
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        web = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=file)
+    try:
+        there = ask_when_it_listens(address, web, log=log)
+    finally:
+        web.terminate()
+        web.wait(20)
+    assert there["pid"] != web.pid, "a worker answered"
+    assert there["loaded"] == ["matplotlib.figure", "matplotlib.dates", "matplotlib.backends.backend_svg"]
+    assert list(home.rglob("css/kwise.*.css")), "the static files are collected before there are workers, too"
+
+
+def ask_when_it_listens(address: str, web: subprocess.Popen, *, log: Path) -> dict:
+    """The answer to GET / on a Unix socket that is not there yet."""
+    for _ in range(600):
+        assert web.poll() is None, log.read_text()
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(address)
+            except OSError:
+                time.sleep(0.1)
+                continue
+            client.settimeout(60)
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            with client.makefile("rb") as answer:
+                return json.loads(answer.read().split(b"\r\n\r\n", 1)[1])
+    raise AssertionError("gunicorn does not listen after a minute")
