@@ -173,6 +173,11 @@ def errors_of_ranking(*, until: datetime | None = None) -> QuerySet[ErrorVerdict
     return errors_found(until=until).filter(item__ranking=OuterRef("pk"))
 
 
+def programs_looked_at() -> bool:
+    """Whether any answer of a simulated labeler was looked at."""
+    return ErrorItem.objects.filter(draw__simulated=True, judged_at__isnull=False).exists()
+
+
 def verdict_rows() -> Iterator[list[Any]]:
     """A row for every verdict, all revisions, in the order in which they were given; see VERDICT_COLUMNS."""
     rows = ErrorVerdict.objects.order_by("created_at", "id").values_list(

@@ -35,6 +35,7 @@ def overview(request: HttpRequest, form: forms.DrawForm, *, status: int = 200) -
         "form": form,
         "simulated": simulated,
         "programs_too": has_simulated(),
+        "programs_found": not simulated and queries.programs_looked_at(),
         "report": report,
         "state": queries.state(),
         "figures": queries.figures(simulated=simulated),

@@ -48,6 +48,7 @@ def test_draw_look_and_read_what_was_found(sign_in, rita, three_answers):
     page.keyboard.press("1")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("Saved: Error.")).to_be_visible()
+    page.wait_for_load_state()  # the next key is for the next page's script
     verdict = ErrorVerdict.objects.get()
     assert (verdict.verdict, verdict.note) == ("error", "1 is the last.")
     for _ in range(ErrorItem.objects.filter(judged_at=None).count()):

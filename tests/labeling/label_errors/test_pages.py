@@ -9,6 +9,7 @@ from django.db.models import F
 
 from labeling.label_errors import services
 from labeling.label_errors.models import ErrorDraw, ErrorItem, ErrorVerdict
+from labeling.people.models import User
 from labeling.reports.models import Report
 from tests.labeling.label_errors.test_looking import draw
 
@@ -34,6 +35,19 @@ def test_overview_before_there_is_anything(page, rita, django_assert_max_num_que
     assert "There is none yet: colleagues alone decide what is suspicious." in shown
     assert "Nothing looked at yet" in shown
     assert "Look at the next" not in shown
+
+
+def test_where_people_s_answers_were_not_looked_at_but_programs_were_a_link_leads_there(page, rita, ranked):
+    programs = [User.objects.create(username=f"sim-{number}", group="simulated") for number in range(2)]
+    ranked((1, 2, 3), (3, 2, 1), people=programs)
+    services.refresh()
+    services.draw_answers(size=1, share=100, simulated=True, actor=rita)
+    client, words = page(rita), "Of simulated labelers some answers were looked at already."
+    assert words not in client.get("/label-errors/").content.decode()
+    services.judge(item_id=held_by(rita).pk, reviewer=rita, verdict="fine")
+    shown = client.get("/label-errors/").content.decode()
+    assert "Nothing looked at yet" in shown and words in shown
+    assert words not in client.get("/label-errors/?simulated=1").content.decode()
 
 
 def test_draw_look_and_see_what_was_found(page, rita, ranked):
