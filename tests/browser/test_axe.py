@@ -121,6 +121,8 @@ def look_at(page: Page, person) -> list[str]:
         if page.locator(live).count():
             page.wait_for_selector("main[data-live]")
         found += faults(page, address)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{address}: something hangs over the edge of a laptop's screen")
     return found
 
 
