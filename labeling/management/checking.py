@@ -4,7 +4,7 @@ checked with them for four weeks. One of them begins to click through in the las
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 
@@ -28,11 +28,12 @@ NOTHING = "I do not know."
 GOOD, NEARLY, CLICKED = (1, 2, 3, 4), (1, 3, 2, 4), (4, 3, 2, 1)
 
 
-def bring_checks() -> None:
-    """Made once. The researcher's answers are Rita's, as the packaged ideal answers are their writer's."""
-    rita = User.objects.filter(username="rita", group=User.Group.RESEARCHER).first()
-    if rita is None or CheckSet.objects.filter(name=SET).exists():
-        return
+def bring_checks() -> Batch:
+    """The batch of the set's items. The researcher's answers are Rita's, as the packaged ideal answers are their
+    writer's. Made once."""
+    rita = User.objects.get(username="rita")
+    if CheckSet.objects.filter(name=SET).exists():
+        return Batch.objects.get(name=BATCH)
     with transaction.atomic(durable=True):
         batch, made = Batch.objects.get_or_create(
             name=BATCH, defaults={"state": Batch.State.CLOSED, "groups": [User.Group.RESEARCHER], "again": True}
@@ -49,6 +50,7 @@ def bring_checks() -> None:
                 ranks = CLICKED if person == hasty and week == WEEKS - 1 else NEARLY if number % 4 == 0 else GOOD
                 _answer(item.task, person, ranks, days_ago=7 * (WEEKS - 1 - week), check=True)
     checks.keep_up()
+    return batch
 
 
 def _that_can_be_cut() -> Iterator[tuple[Prompt, str]]:
@@ -77,10 +79,6 @@ def _task(batch: Batch, prompt: Prompt, answer: str) -> Task:
 def _answer(task: Task, person: User, ranks: tuple[int, ...], *, days_ago: int, check: bool = False) -> None:
     given = timezone.now() - timedelta(days=days_ago)
     completions = list(task.item.completions.order_by("created_at", "id"))
-    by_text = {completion.text: completion for completion in completions}
-    best_first = sorted(by_text, key=len, reverse=True)
-    # The shortest but one may be shorter than saying that one does not know.
-    best_first.sort(key=lambda text: text == NOTHING)
     order = [str(completion.pk) for completion in completions]
     seat = Seat.objects.create(
         task=task,
@@ -115,6 +113,11 @@ def _answer(task: Task, person: User, ranks: tuple[int, ...], *, days_ago: int, 
         created_at=given,
     )
     Judgment.objects.bulk_create(
-        Judgment(ranking=ranking, completion=by_text[text], rank=rank)
-        for text, rank in zip(best_first, ranks, strict=True)
+        Judgment(ranking=ranking, completion=completion, rank=rank)
+        for completion, rank in zip(best_first(completions), ranks, strict=True)
     )
+
+
+def best_first(completions: Iterable[Completion]) -> list[Completion]:
+    """What is left of an answer: the more the better, and saying nothing last, however short the rest is."""
+    return sorted(completions, key=lambda completion: (completion.text == NOTHING, -len(completion.text)))

@@ -15,23 +15,16 @@ from django.db.models.functions import Now
 
 from labeling.demos.importing import import_demonstrations
 from labeling.governance.services import import_prompts
-from labeling.guidelines.models import Guideline
-from labeling.guidelines.services import read_guideline
 from labeling.intake.models import Import, Prompt
 from labeling.intake.reading import read_rows
-from labeling.leasing.services import grant_lease
 from labeling.notices.services import send_notice
 from labeling.pay import queries as pay
 from labeling.pay.services import ask, correct, enter_payment, set_rate
 from labeling.people.models import User
-from labeling.people.services import accept_invitation, create_user
+from labeling.people.services import create_user
 from labeling.pipeline.models import Checkpoint
 from labeling.pipeline.services import register_base
-from labeling.rankings.services import submit_ranking
-from labeling.sampling.models import Batch, Endpoint
-from labeling.screening import services as screening
-from labeling.screening.models import Gate, ScreeningRound, Topic
-from labeling.screening.queries import candidate_items
+from labeling.sampling.models import Endpoint
 from training.formats import write_atomic
 
 CONTENT = Path(__file__).resolve().parent.parent / "content"
@@ -46,35 +39,6 @@ WELCOME_TEXT = """Thank you for helping. Three things to begin with:
 - take a break whenever you like
 """
 CAST = (("ada", "labeler", "training"), ("rita", "researcher", "researcher"), ("amy", "admin", "researcher"))
-
-
-SCREENING, APPLICANT = "First applicants", "noah"
-SCREENED = 4  # items of a gate
-
-
-def make_screening(ranking: Batch) -> None:
-    """A round of screening from what there is to rank and write, and an applicant who is part-way through it."""
-    if ScreeningRound.objects.filter(name=SCREENING).exists() or User.objects.filter(username=APPLICANT).exists():
-        return
-    amy = User.objects.get(username="amy")
-    held = screening.create_round(name=SCREENING, researchers=1, actor=amy)
-    for gate in (Gate.FLAGS, Gate.RANKINGS):
-        items = candidate_items(gate).filter(batch=ranking).order_by("id")[:SCREENED]
-        screening.add_items(round_id=held.pk, gate=gate, ids=[item.pk for item in items], actor=amy)
-    prompts = Prompt.objects.filter(state=Prompt.State.ACCEPTED).order_by("text_sha256")[:SCREENED]
-    screening.add_items(round_id=held.pk, gate=Gate.DEMONSTRATIONS, ids=[prompt.pk for prompt in prompts], actor=amy)
-    screening.open_round(round_id=held.pk, actor=amy)
-    _application, token = screening.invite(round_id=held.pk, days=14, note="the demo's", actor=amy)
-    noah = accept_invitation(token=token, username=APPLICANT, password=secrets.token_urlsafe(12))
-    topics = Topic.objects.filter(active=True).order_by("id")[:6]
-    screening.answer_topics(person=noah, able={topic.pk: number % 3 > 0 for number, topic in enumerate(topics)})
-    guideline = Guideline.objects.order_by("-number").first()
-    if guideline is not None:
-        read_guideline(number=guideline.number, labeler=noah)
-    for _ in range(SCREENED // 2):
-        lease = grant_lease(labeler=noah)
-        said = {"completions": [{"id": shown, "flags": []} for shown in lease.order_shown]}
-        submit_ranking(lease_id=lease.pk, labeler=noah, answer=said, idempotency_key=secrets.token_hex(8))
 
 
 def make_cast() -> list[dict[str, str]]:

@@ -9,8 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.leasing.services import open_tasks
 from labeling.management import content
+from labeling.management.applying import bring_screening
 from labeling.management.checking import bring_checks
 from labeling.management.disagreement import bring_disagreement
+from labeling.management.looking import bring_looks
 from labeling.people.models import User
 from labeling.refusals import Refusal
 from labeling.sampling.briefs import create_prompt_batch
@@ -92,8 +94,8 @@ class Command(BaseCommand):
                     fill_batch(batch=batch, beat=lambda **_: None, stored=partial(open_tasks, batch=batch))
                 open_tasks(batch=batch)
             bring_disagreement(actor=User.objects.get(username="amy"))
-            content.make_screening(ranking)
-            bring_checks()
+            bring_screening(flagged=ranking, ranked=bring_checks())
+            bring_looks()
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
         named = Completion.objects.filter(item__batch=ranking, pk__in=CompletionMark.objects.values("completion"))

@@ -11,11 +11,15 @@ from labeling.checks.models import CheckAlert
 from labeling.demos.models import Demonstration
 from labeling.exports.services import create_dataset
 from labeling.intake.models import Prompt
+from labeling.label_errors.queries import waiting_for
+from labeling.label_errors.reports import found_report
 from labeling.leasing.services import grant_lease
 from labeling.notices.models import NoticeReceipt
 from labeling.people.models import User
 from labeling.pipeline.models import Checkpoint
 from labeling.sampling.models import Batch, BatchItem, Endpoint
+from labeling.screening import queries as screening
+from labeling.screening.models import Topic
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,7 +35,7 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
     kept = json.loads((home / "sign-ins.json").read_text())
     assert stat.S_IMODE((home / "sign-ins.json").stat().st_mode) == 0o600
     counts = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
-    assert counts[:3] == [9, 62, 30]
+    assert counts[:3] == [11, 62, 34]
     call_command("seed_demo")
     assert capsys.readouterr().out == first
     again = [model.objects.count() for model in (User, Prompt, Demonstration, Batch, BatchItem, Checkpoint, Endpoint)]
@@ -65,9 +69,21 @@ def test_demo_content_is_there_once_however_often_it_is_made(tiny_demo, home, ca
     # Two that labelers disagree about wait for a researcher.
     assert list(AdjudicationCase.objects.values_list("state", "disagreement")) == [("waiting", 1.0)] * 2
 
-    # An applicant is part-way through the screening.
-    noah = User.objects.get(username="noah")
-    assert noah.group == "applicant" and noah.rankings.count() == 2
+    # One applicant is part-way through the screening; one is through, ranked as the researcher did but once, and has
+    # written what waits for grades.
+    noah, mia = (User.objects.get(username=name) for name in ("noah", "mia"))
+    assert noah.group == mia.group == "applicant" and noah.rankings.count() == 2
+    application = screening.application_of(mia)
+    flags, rankings, demonstrations = screening.report_on(application).gates
+    assert [step.complete for step in screening.progress_of(application, person_id=mia.pk)] == [True] * 4
+    assert (rankings.figure.count, rankings.figure.value) == (24, pytest.approx(23 / 24))
+    assert screening.to_grade(User.objects.get(username="rita")).count() == 4
+    assert 0 < len(screening.uncovered()) < Topic.objects.count()
+
+    # Label errors were looked for, and some answers wait.
+    found = next(cut for cut in found_report(simulated=True).content["cuts"] if cut["key"] == "all")
+    assert found["suspicious"]["found"] > 0 and found["random"]["looked_at"] > 0
+    assert waiting_for(User.objects.get(username="rita")) == 6
 
     dataset = create_dataset(kind="demonstrations", question={})
     assert sum(entry["rows"] for entry in dataset.manifest["files"]) == 30
