@@ -2,23 +2,26 @@
 
     .venv/bin/python docs/take_screenshots.py [http://127.0.0.1:8000]
 
-Signs in with what `make demo` wrote to KWISE_HOME/sign-ins.json. Begins a ranking as the labeler and leaves a draft.
+Wants a demo in which nobody has begun a task. Signs in with what `make demo` wrote to KWISE_HOME/sign-ins.json. Makes
+batches of its own whose tasks come before the demo's, and answers them; makes an applicant and turns them down; begins
+a ranking as the labeler and leaves a draft.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "screenshots"
 HOME = Path(os.environ.get("KWISE_HOME", ROOT / ".kwise"))
-TRIES = 60  # seconds until a new batch has its tasks
+PATIENCE = 60  # seconds until a new batch has its tasks
 SIZE = {"width": 1280, "height": 720}  # pixels, a small laptop
 
 LABELER = {
@@ -51,11 +54,13 @@ STAFF = {
     "adjudication": "/adjudication/",
     "checks": "/checks/",
     "quality": "/quality/?simulated=1",
-    "label-errors": "/label-errors/",
+    "label-errors": "/label-errors/?simulated=1",
+    "label-errors-judged": "/label-errors/judged/",
     "survey-rounds": "/survey-rounds/",
     "onboarding": "/onboarding/",
     "screening": "/screening/",
     "screening-coverage": "/screening/coverage/",
+    "screening-grading": "/screening/grading/",
     "sent-messages": "/sent-messages/",
     "jobs": "/jobs/",
 }
@@ -79,6 +84,7 @@ FIRST = {
     "model": ("/models/", "/models/"),
     "campaign": ("/campaigns/", "/campaigns/"),
     "adjudication-task": ("/adjudication/", "/adjudication/"),
+    "screening-round": ("/screening/", "/screening/"),
     "job": ("/jobs/", "/jobs/"),
     "person": ("/people/", "/people/"),
     "payroll-person": ("/payroll/", "/payroll/people/"),
@@ -101,120 +107,117 @@ def shoot(page: Page, name: str, scheme: str, *, whole: bool = True) -> None:
     print(f"{name}-{scheme}.png")
 
 
-def make_batch(page: Page, **batch: object) -> None:
-    """Where it is there already, this is refused, and nothing waits any more."""
+# What is made for the pages on which people write, in the order in which their tasks come. All draw the same prompt,
+# which its author may have again.
+BOTH, ALONE = ["researcher", "training"], ["researcher"]
+EXAMPLES = {"few_shot": 1, "pairs": 2}
+WORDS = {"words_low": 20, "words_high": 80}
+BATCHES = (
+    {"name": "to review", "kind": "demonstration", "groups": BOTH, "again": True, "count": 1, "review": True},
+    {"name": "prompts to review", "kind": "prompt", "groups": BOTH, "review": True, **EXAMPLES},
+    {"name": "answers to write", "kind": "demonstration", "groups": ALONE, "again": True, "count": 1, **WORDS},
+    {"name": "dialogues to write", "kind": "dialogue", "groups": ALONE, "again": True, "count": 1, **WORDS},
+    {"name": "prompts to write", "kind": "prompt", "groups": ALONE, **EXAMPLES},
+)
+ANSWER = "The swimming pool is closed on Friday for cleaning. It opens again on Saturday at 8 in the morning."
+SLIPS = ANSWER.replace("swimming", "swiming").replace("opens again", "open agian")
+MARKDOWN = (
+    "# No swimming on Friday\n\nThe *swimming pool* is closed for cleaning on **Friday**:\n\n"
+    "- it opens again on Saturday at 8\n- tickets for Friday are good until Sunday"
+)
+
+
+def make_batches(page: Page) -> None:
+    """All of them, until their tasks are there: who asks for the next task earlier gets one of the demo's. Those that
+    are there already are left alone, and nothing of them waits any more."""
     token = next(cookie["value"] for cookie in page.context.cookies() if cookie["name"] == "csrftoken")
-    page.request.post("/api/v1/batches/", data=batch, headers={"X-CSRFToken": token})
+    for number, batch in enumerate(BATCHES):
+        asked = {**batch, "priority": 100 - number}
+        answer = page.request.post("/api/v1/batches/", data=asked, headers={"X-CSRFToken": token})
+        if answer.status == 409:
+            continue
+        address = f"/api/v1/batches/{answer.json()['id']}/"
+        for _ in range(PATIENCE):
+            if page.request.get(address).json()["state"] == "open":
+                break
+            page.wait_for_timeout(1000)
+        else:
+            sys.exit(f"The batch “{batch['name']}” has no tasks after {PATIENCE} s; look at the demo's jobs.")
 
 
 def take(page: Page, kind: str) -> bool:
-    """Whether the next task is one of this kind, once its batch is open."""
-    for _ in range(TRIES):
-        page.goto("/work/next/")
-        if page.locator(f"[data-{kind}][data-live]").count():
-            return True
-        page.wait_for_timeout(1000)
-    print(f"no task: {kind}")
-    return False
+    """Whether the next task is one of this kind."""
+    page.goto("/work/next/")
+    try:
+        page.wait_for_selector(f"main[data-{kind}][data-live]", timeout=5000)
+    except TimeoutError:
+        print(f"no task: {kind}")
+        return False
+    return True
 
 
-def shoot_review(writer: Page, reviewer: Page) -> None:
-    """A review, before its reviewer has another task: somebody else's answer, edited."""
-    make_batch(
-        writer,
-        name="to review",
-        kind="demonstration",
-        groups=["researcher", "training"],
-        count=1,
-        priority=20,
-        review=True,
-    )
+def hand_in(page: Page) -> None:
+    with page.expect_response("**/submit/**"):
+        page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(1000)  # the page goes on to the next by itself
+
+
+def leave(page: Page) -> None:
+    """Give back what came after the last answer."""
+    page.goto("/work/")
+    if (button := page.get_by_role("button", name="Give it back")).count():
+        button.click()
+
+
+def shoot_reviews(writer: Page, reviewer: Page) -> None:
+    """An answer and a prompt with examples, written by somebody else, as their reviewer edits them."""
     if not take(writer, "demonstration"):
         return
-    writer.keyboard.insert_text("The moon pulls on the see, and the see goes up. Twice a day it is high water.")
-    writer.keyboard.press("Control+Enter")
-    writer.wait_for_url("**/work/**")
-    writer.wait_for_timeout(1000)
+    writer.keyboard.insert_text(SLIPS)
+    hand_in(writer)
+    if take(writer, "written-prompt"):
+        write_few_shot(writer, instruction="Say how the massage sounds: glad, sad or neither.")
+        hand_in(writer)
     if not take(reviewer, "review"):
         return
     shoot_both(reviewer, "review")
     reviewer.keyboard.press("2")
-    reviewer.locator("[name=turn]").fill(
-        "The moon pulls at the sea, and the sea goes up. Twice a day it is high water."
-    )
+    reviewer.locator("[name=turn]").fill(ANSWER)
     reviewer.keyboard.press("Escape")
     reviewer.keyboard.press("c")
     shoot_both(reviewer, "review-edit")
-    reviewer.keyboard.press("Control+Enter")
-    reviewer.wait_for_url("**/work/**")
-    reviewer.wait_for_timeout(1000)
-
-
-def shoot_prompt_review(writer: Page, reviewer: Page) -> None:
-    """The same of a prompt with examples."""
-    make_batch(
-        writer,
-        name="prompts to review",
-        kind="prompt",
-        groups=["researcher", "training"],
-        few_shot=1,
-        pairs=2,
-        priority=20,
-        review=True,
-    )
-    if not take(writer, "written-prompt"):
-        return
-    write_few_shot(writer, instruction="Say how the massage sounds: glad, sad or neither.")
-    writer.keyboard.press("Control+Enter")
-    writer.wait_for_url("**/work/**")
-    writer.wait_for_timeout(1000)
+    hand_in(reviewer)
     if not take(reviewer, "review"):
         return
     reviewer.keyboard.press("2")
     reviewer.locator("[name=turn]").first.fill("Say how the message sounds: glad, sad or neither.")
     shoot_both(reviewer, "review-prompt")
-    reviewer.keyboard.press("Control+Enter")
-    reviewer.wait_for_url("**/work/**")
-    reviewer.wait_for_timeout(1000)
+    hand_in(reviewer)
+    leave(reviewer)
 
 
 def shoot_writing(page: Page) -> None:
-    """The pages on which people write, as a researcher, who has tasks of their own: a batch is made for each, and the
-    answer is stored, so that what was written can be shown too."""
-    for kind in ("demonstration", "dialogue"):
-        batch = {"name": f"to write, {kind}", "kind": kind, "groups": ["researcher"], "count": 1, "priority": 10}
-        make_batch(page, **batch, words_low=20, words_high=80)
-        if not take(page, kind):
-            continue
-        if kind == "demonstration":
-            page.keyboard.insert_text(
-                "# Tides\n\nThe *moon* pulls at the sea:\n\n- high water near it\n- low water between"
-            )
-            shoot_both(page, "demonstration")
-            page.keyboard.press("F9")
-            page.locator("[data-preview] h1").wait_for()
-            shoot_both(page, "demonstration-preview")
-        else:
-            for text in ("The moon pulls at the sea, and the sea goes up.", "Does it pull at me too?"):
-                page.keyboard.insert_text(text)
-                page.keyboard.press("Alt+Enter")
-            page.keyboard.insert_text("It does, only far too little for you to feel it.")
-            shoot_both(page, "dialogue")
-        page.keyboard.press("Control+Enter")
-        page.wait_for_url("**/work/**")
-        page.wait_for_timeout(1000)
-
-
-def shoot_written_prompt(page: Page) -> None:
-    """The page on which prompts are written, with examples; its batch is made like those above."""
-    make_batch(page, name="prompts to write", kind="prompt", groups=["researcher"], priority=10, few_shot=1, pairs=2)
-    if not take(page, "written-prompt"):
-        return
-    write_few_shot(page, instruction="Say how the message feels: glad, sad or neither.")
-    page.wait_for_timeout(1200)
-    shoot_both(page, "written-prompt")
-    page.keyboard.press("Control+Enter")
-    page.wait_for_url("**/work/**")
+    """The pages on which people write, as a researcher; the answers are stored, so that they can be shown too."""
+    if take(page, "demonstration"):
+        page.keyboard.insert_text(MARKDOWN)
+        shoot_both(page, "demonstration")
+        page.keyboard.press("F9")
+        page.locator("[data-preview] h1").wait_for()
+        shoot_both(page, "demonstration-preview")
+        hand_in(page)
+    if take(page, "dialogue"):
+        for text in ("The swimming pool is closed on Friday. See you soon!", "Say why, and when it opens again."):
+            page.keyboard.insert_text(text)
+            page.keyboard.press("Alt+Enter")
+        page.keyboard.insert_text(ANSWER)
+        shoot_both(page, "dialogue")
+        hand_in(page)
+    if take(page, "written-prompt"):
+        write_few_shot(page, instruction="Say how the message feels: glad, sad or neither.")
+        page.wait_for_timeout(1200)
+        shoot_both(page, "written-prompt")
+        hand_in(page)
+    leave(page)
 
 
 def write_few_shot(page: Page, *, instruction: str) -> None:
@@ -226,11 +229,59 @@ def write_few_shot(page: Page, *, instruction: str) -> None:
     page.get_by_label("The last query").fill("It is Tuesday.")
 
 
-def shoot_both(page: Page, name: str) -> None:
+def shoot_both(page: Page, name: str, *, whole: bool = False) -> None:
     """A page that can be reached once."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        shoot(page, name, scheme, whole=False)
+        shoot(page, name, scheme, whole=whole)
+
+
+def shoot_screening(browser: Browser, base: str, admin: Page) -> None:
+    """The report on an applicant who is through; then one more is invited, joins, flags the texts of the first gate,
+    and reads what came of it."""
+    held = first_link(admin, "/screening/", "/screening/")
+    admin.goto(held)
+    through = admin.locator("tr", has=admin.get_by_text("4 of 4").nth(2)).get_by_role("link")
+    if through.count():
+        admin.goto(through.first.get_attribute("href"))
+        shoot_both(admin, "screening-applicant", whole=True)
+    admin.goto(held)
+    admin.get_by_role("button", name="Make a link").click()
+    page = browser.new_context(viewport=SIZE, base_url=base).new_page()
+    page.goto(admin.locator("#invitation-link").inner_text())
+    shoot_both(page, "join")
+    page.get_by_label("User name").fill(f"applicant-{secrets.token_hex(3)}")
+    page.get_by_label("Password").fill(secrets.token_urlsafe(12))
+    page.get_by_role("button", name="Make my account").click()
+    page.wait_for_url("**/work/")
+    pictured = False
+    while take(page, "ranking") and page.locator("main[data-order=none]").count():
+        page.keyboard.press("v")
+        for _ in range(page.locator("[data-completion]").count() - 1):
+            page.keyboard.press("Enter")
+        if not pictured:
+            shoot_both(page, "screening-flags")
+        pictured = True
+        hand_in(page)
+    leave(page)
+    page.goto("/application/")
+    shoot_both(page, "application", whole=True)
+    code = page.locator(".page-head").inner_text().split("“")[1].split("”")[0]
+    admin.goto(held)
+    admin.get_by_role("link", name=code).click()
+    admin.get_by_label("Turn down").check()
+    admin.get_by_label("Why").fill("Was there for a picture.")
+    admin.get_by_label("A word to the applicant").fill("Thank you for your work.")
+    admin.get_by_role("button", name="Decide").click()
+    page.goto("/application/feedback/")
+    shoot_both(page, "application-feedback")
+
+
+def shoot_label_error(page: Page) -> None:
+    page.goto("/label-errors/")
+    if (button := page.get_by_role("button", name="Look at the next")).count():
+        button.click()
+        shoot_both(page, "label-error", whole=True)
 
 
 def shoot_ranking(page: Page, scheme: str) -> None:
@@ -282,18 +333,17 @@ def main() -> None:
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking", "--disable-sync"]
         )
         pair = [sign_in(browser, base, name, accounts[name], "light") for name in ("rita", "ada")]
-        shoot_review(*pair)
-        shoot_prompt_review(*pair)
+        make_batches(pair[0])
+        shoot_reviews(*pair)
+        shoot_writing(pair[0])
+        shoot_label_error(pair[0])
+        shoot_screening(browser, base, sign_in(browser, base, "amy", accounts["amy"], "light"))
         for scheme in ("light", "dark"):
             page = browser.new_context(viewport=SIZE, color_scheme=scheme, base_url=base).new_page()
             page.goto("/sign-in/")
             shoot(page, "sign-in", scheme)
             for name, role in (("ada", "labeler"), ("rita", "researcher"), ("amy", "admin")):
                 page = sign_in(browser, base, name, accounts[name], scheme)
-                if role == "researcher" and scheme == "light":
-                    shoot_writing(page)
-                    shoot_written_prompt(page)
-                    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 pages = {"labeler": LABELER, "researcher": STAFF, "admin": ADMIN}[role]
                 for title, path in pages.items():
                     page.goto(path)
