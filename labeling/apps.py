@@ -8,13 +8,15 @@ class LabelingConfig(AppConfig):
 
     def ready(self) -> None:
         post_migrate.connect(make_built_in, sender=self)
-        from labeling.leasing import apart, gates
+        from labeling.governance import deciding
+        from labeling.leasing import apart, following, gates
         from labeling.onboarding import services as onboarding
         from labeling.people import services as people
         from labeling.people.models import User
         from labeling.screening.queries import tasks_of
 
         apart.register(User.Group.APPLICANT, tasks_of)
+        deciding.FOLLOWERS.append(following.follow_prompts)
         gates.ONBOARDING.append(onboarding.check_onboarding)
         people.AT_JOINING.append(lambda person: onboarding.begin_onboarding(person=person))
 

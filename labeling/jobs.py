@@ -14,6 +14,7 @@ from django.db import close_old_connections, connection
 
 from labeling.background import services as background
 from labeling.background.models import Job
+from labeling.leasing import following
 from labeling.leasing import services as leasing
 from labeling.refusals import Refusal
 from labeling.reports import services as reports
@@ -100,6 +101,7 @@ def sweep() -> None:
     counts = {
         **background.sweep(),
         "leases_expired": leasing.expire_leases(),
+        "leases_taken_back": following.take_back_leases(),
         "shared_seats": leasing.grow_shared(),
         "surveys_closed": surveys.close_due(),
     }
@@ -285,3 +287,18 @@ def find_label_errors(job: Job) -> dict:
     from labeling.pipeline.scoring import look_for_errors
 
     return look_for_errors(job=job, beat=partial(background.beat, job))
+
+
+@handles("rescan_prompts")
+def rescan_prompts(job: Job) -> dict:
+    from labeling.governance.scanning import rescan
+
+    return rescan(beat=partial(background.beat, job))
+
+
+@handles("draw_blind_sample")
+def draw_blind_sample(job: Job) -> dict:
+    from labeling.governance.triage import draw_sample
+
+    sample = draw_sample(sample_id=job.arguments["sample"])
+    return {"sample": sample.pk, "passed": sample.passed, "found": sample.found}

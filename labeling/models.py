@@ -15,7 +15,19 @@ from labeling.checks.models import CheckAlert, CheckCopy, CheckItem, CheckResult
 from labeling.demos.models import Admission, Demonstration, DemonstrationSuggestion, Suggestion, WrittenPrompt
 from labeling.exports.models import Dataset, DatasetRow
 from labeling.forms.models import Form, FormVersion
-from labeling.governance.models import Decision, Finding
+from labeling.governance.models import (
+    BlindItem,
+    BlindSample,
+    Decision,
+    DetectorVersion,
+    Finding,
+    Flag,
+    Gate,
+    Original,
+    OutputScan,
+    Policy,
+    PolicyRule,
+)
 from labeling.guidelines.models import Guideline, GuidelineRead
 from labeling.intake.models import Import, Prompt, Source, SourceUser
 from labeling.label_errors.models import (
@@ -59,11 +71,13 @@ __all__ = [
     "AdjudicationTally",
     "Admission",
     "ApiToken",
-    "Assessment",
     "Application",
+    "Assessment",
     "AuditEvent",
     "Batch",
     "BatchItem",
+    "BlindItem",
+    "BlindSample",
     "Break",
     "Campaign",
     "CheckAlert",
@@ -82,13 +96,16 @@ __all__ = [
     "Decision",
     "Demonstration",
     "DemonstrationSuggestion",
+    "DetectorVersion",
     "Endpoint",
     "ErrorDraw",
     "ErrorItem",
     "ErrorVerdict",
     "Finding",
+    "Flag",
     "Form",
     "FormVersion",
+    "Gate",
     "Grade",
     "Guideline",
     "GuidelineRead",
@@ -104,10 +121,14 @@ __all__ = [
     "NoticeReceipt",
     "OnboardingEvent",
     "OnboardingSettings",
+    "Original",
+    "OutputScan",
     "PayDay",
     "PayRate",
     "PayRequest",
     "PaySettings",
+    "Policy",
+    "PolicyRule",
     "PracticeAnswer",
     "PracticeTour",
     "Prompt",

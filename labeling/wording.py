@@ -41,8 +41,11 @@ VALUES = frozenset(
             _("publish"),
             _("check_endpoint"),
             _("sample_batch"),
+            _("rescan_prompts"),
+            _("draw_blind_sample"),
         ),
         *(_("reading"), _("writing"), _("starting"), _("loading"), _("validating"), _("scoring"), _("saving")),
+        *(_("scanning"),),
         *(_("validating before"), _("validating after"), _("ending an earlier trainer")),
         # why a line or an answer is left out
         *(_("duplicate"), _("external_id_conflict"), _("user_cap"), _("personal_data"), _("empty"), _("too_long")),

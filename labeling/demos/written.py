@@ -17,8 +17,9 @@ from labeling.api import json_type
 from labeling.background import services as background
 from labeling.demos.layout import messages_of
 from labeling.demos.models import Admission, WrittenPrompt
-from labeling.governance.services import PERSONAL_DATA, admit_prompt, bring_back_prompt, take_back_prompt
+from labeling.governance.services import admit_prompt, bring_back_prompt, take_back_prompt
 from labeling.intake.models import Prompt, UseCase
+from labeling.intake.services import text_key
 from labeling.leasing.answers import INT, BadAnswer, Head, check_key, digest_of, read_head, whole_number
 from labeling.leasing.reviewing import open_review
 from labeling.leasing.services import lock_lease, settle_lease
@@ -245,7 +246,7 @@ def settle_admission(written: WrittenPrompt, *, revisions: list[WrittenPrompt], 
         }
     )
     problem = outcome.problem
-    if problem is None or problem.reason == PERSONAL_DATA:
+    if problem is None or outcome.state:
         return Admission.objects.create(**about, prompt_id=outcome.prompt_id)
     known_reason = problem.reason if problem.reason in Admission.Reason.values else Admission.Reason.OTHER
     return Admission.objects.create(**about, reason=known_reason, detail=problem.detail[:300])
@@ -258,7 +259,9 @@ def take_out(
     back where it was taken back before: that one."""
     kept = None
     for prompt in dict.fromkeys(admission.prompt for admission in admissions if admission.prompt):
-        if prompt.messages == but and bring_back_prompt(prompt=prompt, reason=because, decided_by=decided_by):
+        if text_key(but or []) == prompt.text_sha256 and bring_back_prompt(
+            prompt=prompt, reason=because, decided_by=decided_by
+        ):
             kept = prompt
         else:
             take_back_prompt(prompt=prompt, reason=because, decided_by=decided_by)

@@ -18,26 +18,18 @@ from django.utils.translation import gettext as _
 from labeling.audit import services as audit
 from labeling.background import services as background
 from labeling.background.models import Job
-from labeling.governance import personal_data
+from labeling.governance import deciding, personal_data
 from labeling.governance.models import Decision, Finding
+from labeling.governance.policies import DROP, HOLD, REDACT, Rules, Verdict, current_gate, current_rules
 from labeling.intake.models import Import, Prompt, Source, SourceUser
 from labeling.intake.reading import Problem, count_rows, format_of, read_rows
 from labeling.intake.services import NewPrompt, read_prompt, split_of
-from labeling.refusals import Conflict, NotFound, Refusal
+from labeling.refusals import Refusal
 from labeling.text import check_text
-from labeling.wording import in_words
 
 CHUNK = 500  # rows a transaction: what a kill can undo, and how long a source's row stays locked
 PROBLEMS_KEPT = 100
 PERSONAL_DATA = "personal_data"
-TEAMS_WORD = (Decision.Outcome.RELEASE.value, Decision.Outcome.DROP.value)
-# outcome → the action in the log, and the prompt's state from then on
-DECIDED = {
-    Decision.Outcome.RELEASE: ("prompt.released", Prompt.State.ACCEPTED),
-    Decision.Outcome.DROP: ("prompt.dropped", Prompt.State.DROPPED),
-    Decision.Outcome.TAKE_BACK: ("prompt.taken_back", Prompt.State.DROPPED),
-    Decision.Outcome.BRING_BACK: ("prompt.brought_back", Prompt.State.ACCEPTED),
-}
 
 
 @dataclass(frozen=True)
@@ -55,10 +47,6 @@ class _Candidate:
     line: int
     prompt: NewPrompt
     findings: list[tuple[int, personal_data.Span]]
-
-    @property
-    def held(self) -> bool:
-        return any(span.score >= personal_data.HOLD_AT for _, span in self.findings)
 
 
 def import_prompts(
@@ -139,13 +127,15 @@ def _store(candidates: list[_Candidate], *, imported: Import | None) -> list[Out
     """
     sources = _lock_sources({candidate.prompt.source for candidate in candidates})
     users = _lock_users(sources, {(candidate.prompt.source, candidate.prompt.user_id) for candidate in candidates})
-    outcomes, stored = _judge(candidates, sources, users)
+    gate, rules = current_gate()
+    outcomes, stored = _judge(candidates, sources, users, rules)
     prompts = [
         Prompt(
             id=outcome.prompt_id,
             source=sources[candidate.prompt.source],
             source_user=users[candidate.prompt.source, candidate.prompt.user_id],
             external_id=candidate.prompt.external_id,
+            gate=gate,
             messages=candidate.prompt.messages,
             text_sha256=candidate.prompt.text_sha256,
             use_case=candidate.prompt.use_case,
@@ -166,7 +156,11 @@ def _store(candidates: list[_Candidate], *, imported: Import | None) -> list[Out
         else Outcome(outcome.line, problem=Problem("duplicate", "the same text is stored already"))
         for outcome in outcomes
     ]
-    _store_findings([(outcome, candidate) for outcome, candidate in stored if outcome.prompt_id in there])
+    stored = [(outcome, candidate) for outcome, candidate in stored if outcome.prompt_id in there]
+    _store_findings(stored)
+    by_id = {prompt.pk: prompt for prompt in prompts}
+    for outcome, candidate in stored:
+        _redact_by_policy(by_id[outcome.prompt_id], candidate, rules)
     written = Counter(prompt.source_user_id for prompt in prompts if prompt.pk in there)
     for user in users.values():
         user.prompt_count += written[user.pk]
@@ -197,7 +191,21 @@ def _lock_users(sources: dict[str, Source], wanted: set[tuple[str, str]]) -> dic
     return {(names[user.source_id], user.external_id): user for user in rows}
 
 
-def _judge(candidates, sources, users) -> tuple[list[Outcome], list[tuple[Outcome, _Candidate]]]:
+def _redact_by_policy(prompt: Prompt, candidate: _Candidate, rules: Rules) -> None:
+    """A prompt whose findings the policy redacts, so redacted, in the transaction that stores it."""
+    verdict = _verdict(candidate, prompt.source_user.split, rules)
+    if verdict.action != REDACT:
+        return
+    places = {id(span): index for index, span in candidate.findings}
+    deciding.redact_prompt(prompt, [(places[id(span)], span.start, span.end, span.kind) for span in verdict.because])
+    audit.record(actor=None, action="prompt.redacted", subject=prompt, kinds=verdict.kinds, by="policy")
+
+
+def _verdict(candidate: _Candidate, split: str, rules: Rules) -> Verdict:
+    return rules.verdict(split=split, findings=[span for _index, span in candidate.findings])
+
+
+def _judge(candidates, sources, users, rules: Rules) -> tuple[list[Outcome], list[tuple[Outcome, _Candidate]]]:
     """Each candidate's outcome in order, and those of them that are to be stored."""
     by_text = dict(
         Prompt.objects.filter(text_sha256__in={c.prompt.text_sha256 for c in candidates}).values_list(
@@ -227,7 +235,10 @@ def _judge(candidates, sources, users) -> tuple[list[Outcome], list[tuple[Outcom
             detail = f"{who} of the source {prompt.source!r} has {cap} prompts, which is the most for one user"
             outcome = Outcome(candidate.line, Problem("user_cap", detail))
         else:
-            outcome = _accept(candidate)
+            outcome = _accept(candidate, users[writer].split, rules)
+            if not outcome.state:
+                outcomes.append(outcome)
+                continue
             by_text[prompt.text_sha256] = outcome.prompt_id
             by_id[handle] = (prompt.text_sha256, outcome.prompt_id)
             counts[writer] += 1
@@ -236,13 +247,16 @@ def _judge(candidates, sources, users) -> tuple[list[Outcome], list[tuple[Outcom
     return outcomes, stored
 
 
-def _accept(candidate: _Candidate) -> Outcome:
-    prompt_id = uuid.uuid4()
-    if not candidate.held:
-        return Outcome(candidate.line, None, prompt_id, Prompt.State.ACCEPTED)
-    kinds = sorted({span.kind for _, span in candidate.findings if span.score >= personal_data.HOLD_AT})
-    detail = f"found {', '.join(kinds)}; the prompt is held until somebody releases or drops it"
-    return Outcome(candidate.line, Problem(PERSONAL_DATA, detail), prompt_id, Prompt.State.HELD)
+def _accept(candidate: _Candidate, split: str, rules: Rules) -> Outcome:
+    """What the filter says. A prompt that its policy drops is not stored at all, and has no state."""
+    verdict = _verdict(candidate, split, rules)
+    if verdict.action not in (HOLD, DROP):
+        return Outcome(candidate.line, None, uuid.uuid4(), Prompt.State.ACCEPTED)
+    found = f"found {', '.join(verdict.kinds)}"
+    if verdict.action == DROP:
+        return Outcome(candidate.line, Problem(PERSONAL_DATA, f"{found}; by the policy such prompts are dropped"))
+    detail = f"{found}; the prompt is held until somebody releases or drops it"
+    return Outcome(candidate.line, Problem(PERSONAL_DATA, detail), uuid.uuid4(), Prompt.State.HELD)
 
 
 def _store_findings(stored: list[tuple[Outcome, _Candidate]]) -> None:
@@ -340,56 +354,44 @@ def import_upload(*, job: Job) -> dict[str, Any]:
     return summary_of(imported)
 
 
-@transaction.atomic(durable=True)
 def decide_prompt(*, prompt_id: uuid.UUID, outcome: str, decided_by, reason: str) -> Prompt:
-    """Release a held prompt for use, or drop a held or accepted one; with a reason, which is kept.
+    """Release a held prompt for use, redact it, or drop it, with a reason, which is kept.
 
     Conflict where the prompt is in no state for it. Dropping keeps the prompt from every later batch and export.
     """
-    if outcome not in TEAMS_WORD:
-        raise Refusal(_("Choose {values}, not {outcome!r}.").format(values=" or ".join(TEAMS_WORD), outcome=outcome))
-    reason = check_text(reason, where=_("the reason")).strip()
-    if not 1 <= len(reason) <= 300:
-        raise Refusal(_("Say why in 1 to 300 characters; whoever looks at this prompt later will want to know."))
-    prompt = Prompt.objects.select_for_update().filter(pk=prompt_id).first()
-    if prompt is None:
-        raise NotFound(_("There is no prompt with this id."))
-    release = outcome == Decision.Outcome.RELEASE
-    if prompt.state == Prompt.State.DROPPED or (release and prompt.state != Prompt.State.HELD):
-        raise Conflict(_("This prompt is {state} already; nothing was changed.").format(state=in_words(prompt.state)))
-    return _decide(prompt, outcome, reason=reason, decided_by=decided_by)
+    reason = deciding.read_reason(reason, required=True)
+    return deciding.decide(prompt_id=prompt_id, outcome=outcome, decided_by=decided_by, reason=reason).prompt
 
 
 def take_back_prompt(*, prompt: Prompt, reason: str, decided_by) -> None:
     """Drop a prompt that its own writer replaced or a reviewer sent back, in the caller's transaction; nothing where it
     is dropped already."""
-    locked = Prompt.objects.select_for_update().get(pk=prompt.pk)
+    locked = deciding.lock_prompt(prompt.pk)
     if locked.state != Prompt.State.DROPPED:
-        _decide(locked, Decision.Outcome.TAKE_BACK, reason=reason[:300], decided_by=decided_by)
+        deciding.record(locked, Decision.Outcome.TAKE_BACK, reason=reason[:300], decided_by=decided_by)
 
 
 def bring_back_prompt(*, prompt: Prompt, reason: str, decided_by) -> bool:
     """Whether the prompt is in the pool, or held for it, from now on: one that was taken back comes back as it was, in
     the caller's transaction. One that the team dropped stays dropped."""
-    locked = Prompt.objects.select_for_update().get(pk=prompt.pk)
+    locked = deciding.lock_prompt(prompt.pk)
     if locked.state != Prompt.State.DROPPED:
         return True
-    said = list(Decision.objects.filter(prompt=locked).order_by("id").values_list("outcome", flat=True))
-    if said[-1:] != [Decision.Outcome.TAKE_BACK]:
+    latest = Decision.objects.filter(prompt=locked).order_by("-id").first()
+    if latest is None or latest.outcome != Decision.Outcome.TAKE_BACK:
         return False
-    held = locked.findings.filter(score__gte=personal_data.HOLD_AT).exists() and Decision.Outcome.RELEASE not in said
-    state = Prompt.State.HELD if held else Prompt.State.ACCEPTED
-    _decide(locked, Decision.Outcome.BRING_BACK, reason=reason[:300], decided_by=decided_by, state=state)
+    deciding.record(
+        locked,
+        Decision.Outcome.BRING_BACK,
+        reason=reason[:300],
+        decided_by=decided_by,
+        state=latest.state_before or (Prompt.State.HELD if _waits(locked) else Prompt.State.ACCEPTED),
+    )
     return True
 
 
-def _decide(prompt: Prompt, outcome: str, *, reason: str, decided_by, state: str = "") -> Prompt:
-    action, usual = DECIDED[outcome]
-    prompt.state = state or usual
-    prompt.save(update_fields=["state"])
-    Decision.objects.create(prompt=prompt, outcome=outcome, reason=reason, decided_by=decided_by)
-    audit.record(actor=decided_by, action=action, subject=prompt, reason=reason)
-    return prompt
+def _waits(prompt: Prompt) -> bool:
+    return bool(deciding.open_findings(prompt, current_rules()))
 
 
 def scan_rows(rows: Iterable[tuple[int, Any]]) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.people.models import Sensitive
@@ -81,7 +82,8 @@ class Import(models.Model):
 
 
 class Prompt(models.Model):
-    """One or more messages that a completion is wanted for. Its text never changes."""
+    """One or more messages that a completion is wanted for. Its text never changes, but that words in it may be
+    redacted; then `labeling.governance` keeps the original, and `messages` is what everybody else sees."""
 
     class State(models.TextChoices):
         ACCEPTED = "accepted"
@@ -94,7 +96,7 @@ class Prompt(models.Model):
     # Empty where the source gave none.
     external_id = models.CharField(max_length=200, blank=True)
     messages = models.JSONField()
-    # SHA-256 of the messages' canonical JSON: exact duplicates collide here.
+    # SHA-256 of the canonical JSON of the messages as they came in: exact duplicates collide here.
     text_sha256 = models.CharField(max_length=64, unique=True)
     use_case = models.CharField(max_length=20, choices=UseCase, blank=True)
     consent = models.CharField(max_length=100, blank=True)  # version of the terms agreed to
@@ -102,6 +104,8 @@ class Prompt(models.Model):
     categories = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.ACCEPTED)
     imported_in = models.ForeignKey(Import, null=True, on_delete=models.PROTECT, related_name="prompts")
+    # The personal-data filter that it last went through; none before the first. Named: it stands above this feature.
+    gate = models.ForeignKey("Gate", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -121,13 +125,37 @@ class Prompt(models.Model):
         indexes = [
             models.Index(fields=["state", "created_at", "id"]),
             models.Index(fields=["-created_at", "-id"]),
+            # What an older filter let pass or held, to be scanned again.
+            models.Index(fields=["gate", "id"], name="prompt_by_gate"),
         ]
         triggers = [
-            pgtrigger.ReadOnly(
-                name="prompt_text_is_read_only", fields=["messages", "text_sha256", "source_user", "source"]
+            pgtrigger.ReadOnly(name="prompt_text_is_read_only", fields=["text_sha256", "source_user", "source"]),
+            pgtrigger.Trigger(
+                # Its turns stay, and what they said is kept.
+                name="prompt_text_changes_by_redaction_alone",
+                when=pgtrigger.Before,
+                operation=pgtrigger.UpdateOf("messages"),
+                condition=pgtrigger.AnyChange("messages"),
+                func="""
+                    IF (
+                        SELECT jsonb_path_query_array(kept.messages, '$[*].role') FROM labeling_original kept
+                        WHERE kept.prompt_id = NEW.id
+                    ) IS DISTINCT FROM jsonb_path_query_array(NEW.messages, '$[*].role') THEN
+                        RAISE EXCEPTION 'The text of prompt % changes, and its original is not kept', NEW.id;
+                    END IF;
+                    RETURN NEW;
+                """,
             ),
         ]
 
     @property
+    def shown(self) -> list[dict[str, str]]:
+        """The messages for whoever works with the prompt; their words only while it is accepted."""
+        if self.state == self.State.ACCEPTED:
+            return self.messages
+        words = gettext("[held for a look]") if self.state == self.State.HELD else gettext("[dropped]")
+        return [{"role": message["role"], "content": words} for message in self.messages]
+
+    @property
     def last_message(self) -> str:
-        return self.messages[-1]["content"]
+        return self.shown[-1]["content"]

@@ -68,7 +68,7 @@ def _read_prompt(row: Any, source: str) -> NewPrompt:
         raise _Bad("too_long", f"{length:,} characters; at most {settings.PROMPT_MAX_CHARACTERS:,} go in")
     return NewPrompt(
         messages=messages,
-        text_sha256=hashlib.sha256(canonical_json(messages)).hexdigest(),
+        text_sha256=text_key(messages),
         source=_short(row, "source", 100).strip() or source,
         user_id=_short(row, "user_id", 200) or NOBODY_NAMED,
         external_id=_short(row, "external_id", 200),
@@ -76,6 +76,11 @@ def _read_prompt(row: Any, source: str) -> NewPrompt:
         use_case=_read_use_case(row),
         categories=_read_categories(row),
     )
+
+
+def text_key(messages: list[dict[str, str]]) -> str:
+    """SHA-256 (hex) of the messages' canonical JSON, by which the same text is known again."""
+    return hashlib.sha256(canonical_json(messages)).hexdigest()
 
 
 def _read_messages(row: dict) -> list[dict[str, str]]:

@@ -13,8 +13,10 @@ from rest_framework.views import APIView
 from labeling.api import IsLabeler, json_response, object_body
 from labeling.forms.queries import default_definition
 from labeling.forms.wording import form_in_language
+from labeling.governance import personal_data
+from labeling.governance.deciding import MARK_CHARACTERS
 from labeling.intake.models import UseCase
-from labeling.leasing import queries, services
+from labeling.leasing import following, queries, services
 from labeling.leasing.answers import REASON_CHARACTERS, check_key
 from labeling.leasing.kinds import kind_of
 from labeling.leasing.models import Lease
@@ -169,6 +171,15 @@ KEY = OpenApiParameter(
 )
 
 
+MARK = described(
+    {
+        "words": {**TEXT, "maxLength": MARK_CHARACTERS, "description": "as they stand in the prompt"},
+        "kind": {"enum": list(personal_data.KINDS), "description": "left out where you cannot say"},
+    },
+    required=("words",),
+)
+
+
 def sent(schema: dict) -> dict:
     return {"application/json": schema}
 
@@ -241,7 +252,7 @@ def suggestions_offered(lease: Lease) -> bool:
 def urls_of(lease: Lease) -> dict[str, str]:
     """Where the page of a task sends what, so that it can show the next task in its own place."""
     task = reverse("api:task", kwargs={"lease_id": lease.pk})
-    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question", "suggestions")
+    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question", "flag", "suggestions")
     return {**{name: f"{task}{name}/" for name in actions}, "page": reverse("task", kwargs={"lease_id": lease.pk})}
 
 
@@ -269,12 +280,16 @@ def what_follows(labeler: User, *, has: str | None) -> dict:
 
 def clock_body(lease: Lease) -> dict:
     left, grace = queries.seconds_left(lease)
-    return {
+    clock = {
         "state": lease.state,
         "expires_at": lease.expires_at.isoformat(),
         "seconds_left": left,
         "grace_seconds": grace,
     }
+    # An open one says nothing of its task here, and has no need to.
+    if lease.state in services.LEFT and services.is_taken_back(lease):
+        clock["taken_back"] = services.PromptTakenBack().message
+    return clock
 
 
 class TaskView(APIView):
@@ -324,10 +339,15 @@ class AheadTask(TaskView):
 
 
 class OneTask(TaskView):
-    @extend_schema(operation_id="task", responses=answers(s200=TASK, s404="No task of yours"))
+    @extend_schema(
+        operation_id="task", responses=answers(s200=TASK, s404="No task of yours", s409="Its prompt was taken back")
+    )
     def get(self, request, lease_id: str) -> Response:
         """One of your own tasks, with your draft or your answer."""
-        return Response(task_body(queries.get_lease(lease_id=lease_id, labeler=request.user)))
+        lease = queries.get_lease(lease_id=lease_id, labeler=request.user)
+        if services.is_taken_back(lease):
+            raise services.PromptTakenBack
+        return Response(task_body(lease))
 
 
 class Submit(TaskView):
@@ -434,6 +454,24 @@ class Draft(TaskView):
             lease_id=lease_id, labeler=user, draft=body.get("draft"), version=body.get("version")
         )
         return json_response({**clock_body(lease), "saved": saved, "draft_version": lease.draft_version})
+
+
+class FlagPrompt(TaskView):
+    @extend_schema(
+        operation_id="task_flag",
+        request=sent(
+            described({"marks": {"type": "array", "items": MARK}, "note": {**TEXT, "maxLength": 300}}, required=())
+        ),
+        responses=answers(s200=described(CLOCK), s400="Neither marks nor a note", s404="No task of yours"),
+    )
+    def post(self, request, lease_id: str) -> Response:
+        """Say that the prompt has personal data in it. It is taken back at once from who has it, you too, and waits for
+        the team; drafts are kept."""
+        body = object_body(request.data)
+        following.flag_prompt(
+            lease_id=lease_id, labeler=request.user, marks=body.get("marks") or [], note=body.get("note") or ""
+        )
+        return self.clock(request, lease_id)
 
 
 class GiveBack(TaskView):

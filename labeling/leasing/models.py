@@ -38,12 +38,14 @@ class Seat(models.Model):
         FREE = "free"
         TAKEN = "taken"
         FILLED = "filled"
+        # Its prompt was held or dropped: offered to nobody, and in no queue.
+        WITHHELD = "withheld"
 
     task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="seats")
     # The task's: the queue of a batch is one index.
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="seats")
     number = models.PositiveSmallIntegerField()
-    state = models.CharField(max_length=6, choices=State, default=State.FREE)
+    state = models.CharField(max_length=8, choices=State, default=State.FREE)
     # Where it stands in the queue since it was freed, a number after all that were given then; before, its id.
     freed = models.BigIntegerField(null=True)
     groups = ArrayField(models.CharField(max_length=12, choices=User.Group), default=list)
@@ -63,7 +65,7 @@ class Seat(models.Model):
                 condition=models.Q(adjudicates=False) | models.Q(groups=[]), name="seat_that_adjudicates_is_in_no_queue"
             ),
             models.CheckConstraint(
-                condition=models.Q(state__in=["free", "taken", "filled"]), name="seat_state_is_known"
+                condition=models.Q(state__in=["free", "taken", "filled", "withheld"]), name="seat_state_is_known"
             ),
         ]
         indexes = [

@@ -69,6 +69,20 @@ class LeaseExpired(Conflict):
     code = "lease_expired"
 
 
+class PromptTakenBack(Conflict):
+    """The prompt was held or dropped while somebody was at it. What they wrote is kept."""
+
+    code = "prompt_taken_back"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "This prompt was taken back for a look: it may hold somebody’s personal details. Nothing of yours is "
+                "lost, and your draft comes back with it. Take the next task."
+            )
+        )
+
+
 class LeaseEnded(Conflict):
     """The labeler ended this lease: by an answer, or by skipping."""
 
@@ -368,7 +382,8 @@ def seats_for(person: User) -> QuerySet[Seat]:
     if person.group != User.Group.RESEARCHER:
         served &= Q(batch__probation=person.onboarding == User.Onboarding.PROBATION)
     own_check = Q(groups=[], adjudicates=False) & Exists(check_turns(person).filter(task=OuterRef("task")))
-    free = Seat.objects.filter(served | own_check, state=Seat.State.FREE).exclude(author=person.pk)
+    shown = Q(task__item__prompt__isnull=True) | Q(task__item__prompt__state=Prompt.State.ACCEPTED)
+    free = Seat.objects.filter(served | own_check, shown, state=Seat.State.FREE).exclude(author=person.pk)
     return free.exclude(categories__overlap=person.opted_out) if person.opted_out else free
 
 
@@ -418,6 +433,17 @@ PLANNED = f"""
         ELSE NOT {HAD_OTHER}
     END
 """
+# Seats of a prompt that is taken back are withheld, and in no queue. This is for one that was made, or given back, in
+# that very moment. A brief has no prompt: NULL.
+MAY_BE_SHOWN = """
+    (
+        SELECT prompt.state = 'accepted'
+        FROM labeling_task task
+        JOIN labeling_batchitem item ON item.id = task.item_id
+        LEFT JOIN labeling_prompt prompt ON prompt.id = item.prompt_id
+        WHERE task.id = seat.task_id
+    ) IS NOT FALSE
+"""
 # Free seats for a labeler in the order of the queue: batches by priority and age, in each the seats by their place,
 # beginning behind what the labeler has passed. The list of batches is made first and walked in its order; LATERAL
 # then steps down one index a batch, so that nothing here grows with what waits or with what was done.
@@ -444,6 +470,7 @@ QUEUE = f"""
                     WHERE known.task_id = seat.task_id AND known.labeler_id + 0 = %(labeler)s {{known}}
                 ) IS NULL
                 AND {PLANNED}
+                AND {MAY_BE_SHOWN}
             ORDER BY coalesce(seat.freed, seat.id)
             LIMIT {{limit}} {{lock}}
         ) next
@@ -686,6 +713,7 @@ def _take_chosen(
     """
     done = person.leases.filter(task=OuterRef("pk")).exclude(state__in=LEFT)
     # One at a time at a task, so that two get two seats. The answers that wait for its seats do not wait for this.
+    chosen = chosen.filter(item__prompt__state=Prompt.State.ACCEPTED)
     task = chosen.filter(~Exists(done)).select_for_update(of=("self",), no_key=True).first()
     if task is None:
         return None
@@ -839,6 +867,12 @@ def get_own(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
     return _checked(READ_OWN.first(_as_uuid(lease_id), labeler.pk))
 
 
+def is_taken_back(lease: Lease) -> bool:
+    """Whether its prompt is held or dropped, so that nobody is to read it, and it is not answered."""
+    prompt = lease.task.item.prompt
+    return lease.state in (*HELD, *LEFT) and prompt is not None and prompt.state != Prompt.State.ACCEPTED
+
+
 def _checked(lease: Lease | None) -> Lease:
     if lease is None:
         raise NotFound(_(NO_SUCH_TASK))
@@ -876,6 +910,8 @@ def renew_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
                 state=in_words(lease.state)
             )
         )
+    elif is_taken_back(lease):
+        raise PromptTakenBack
     # The gates too: a tab that was left open must not take a seat for somebody on a break.
     elif person.leases.filter(state=Lease.State.OPEN).exists() or not _sit_down_again(
         person, lease, Lease.State.OPEN, check_gates(person)
@@ -1222,7 +1258,9 @@ def _fill_seat(lease: Lease) -> bool:
         # Waits where _lock_next skips: a seat that is being freed or taken decides between filled and surplus.
         lease.seat = (
             Seat.objects.select_for_update(no_key=True)
-            .filter(task_id=lease.task_id, state=Seat.State.FREE, adjudicates=lease.adjudicates)
+            # Withheld ones too: who was at work when the prompt was taken back loses nothing by it.
+            .filter(task_id=lease.task_id, state__in=[Seat.State.FREE, Seat.State.WITHHELD])
+            .filter(adjudicates=lease.adjudicates)
             .filter(_own_kind_of_seat(lease))
             .order_by("id")
             .first()

@@ -12,6 +12,7 @@ urlpatterns = [
     path("work/<str:lease_id>/", views.task, name="task"),
     path("work/<str:lease_id>/submit/", views.submit, name="task-submit"),
     path("work/<str:lease_id>/skip/", views.skip, name="task-skip"),
+    path("work/<str:lease_id>/flag/", views.flag, name="task-flag"),
     path("work/<str:lease_id>/return/", views.give_back, name="task-return"),
     path("guide/", guide, name="guide"),
     path("answers/", views.answers, name="answers"),
@@ -34,5 +35,6 @@ api_urlpatterns = [
     path("tasks/<str:lease_id>/heartbeat/", api.Heartbeat.as_view(), name="task-heartbeat"),
     path("tasks/<str:lease_id>/begin/", api.Begin.as_view(), name="task-begin"),
     path("tasks/<str:lease_id>/draft/", lean(api.Draft), name="task-draft"),
+    path("tasks/<str:lease_id>/flag/", api.FlagPrompt.as_view(), name="task-flag"),
     path("tasks/<str:lease_id>/return/", api.GiveBack.as_view(), name="task-return"),
 ]

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.leasing import queries, sensitive, services, standing
+from labeling.governance import personal_data
+from labeling.leasing import following, queries, sensitive, services, standing
 from labeling.leasing.answers import form_number
 from labeling.leasing.api import task_body
 from labeling.leasing.gates import Gate, GuidelineUnread, gate_before
@@ -83,6 +84,9 @@ def task(request: HttpRequest, lease_id: str) -> HttpResponse:
     if lease.state == Lease.State.SKIPPED:
         messages.info(request, _("You skipped this task; it was given on."))
         return redirect("work")
+    if services.is_taken_back(lease):
+        messages.info(request, services.PromptTakenBack().message)
+        return redirect("work")
     return render(request, kind_of(lease).task_template, task_context(request, lease))
 
 
@@ -97,7 +101,7 @@ def task_context(request: HttpRequest, lease: Lease) -> dict:
     return {
         "lease": lease,
         # Where the page's forms go; a practice task has other addresses.
-        "form_urls": {name: reverse(f"task-{name}", args=[lease.pk]) for name in ("submit", "skip")},
+        "form_urls": {name: reverse(f"task-{name}", args=[lease.pk]) for name in ("submit", "skip", "flag")},
         "kind": body["kind"],
         # The prompt's own messages; what Django would say under this name is in `page_messages` here.
         "messages": body["messages"],
@@ -110,6 +114,7 @@ def task_context(request: HttpRequest, lease: Lease) -> dict:
         "revision": body["revision"],
         "replaces": body["replaces"],
         "previous": body["answer"],
+        "kinds_of_data": personal_data.KINDS,
         "payload": {**body, "urls": {**body["urls"], **always}},
         **kind_of(lease).context(lease),
     }
@@ -138,6 +143,16 @@ def submit(request: HttpRequest, lease_id: str) -> HttpResponse:
 def skip(request: HttpRequest, lease_id: str) -> HttpResponse:
     said = [request.POST.get(name, "").strip() for name in ("reason", "detail")]
     services.skip_lease(lease_id=lease_id, labeler=request.user, reason=": ".join(filter(None, said)))
+    return redirect("work-next")
+
+
+@require_POST
+@only(*LABELERS)
+def flag(request: HttpRequest, lease_id: str) -> HttpResponse:
+    words, kind = request.POST.get("words", "").strip(), request.POST.get("kind", "")
+    marks = [{"words": words, "kind": kind}] if words else []
+    following.flag_prompt(lease_id=lease_id, labeler=request.user, marks=marks, note=request.POST.get("note", ""))
+    messages.success(request, _("Thank you. The prompt is taken back, and your team looks at it."))
     return redirect("work-next")
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "note": ("n", _("write a note")),
     "guidelines": ("g", _("the guidelines")),
     "question": ("q", _("ask a question about this task")),
+    "flag": ("p", _("somebody’s personal data is in the prompt")),
     "prompt": ("t", _("what is true of the prompt")),
     "all_bad": ("w", _("all are bad")),
     "cannot_rank": ("y", _("cannot be ranked")),

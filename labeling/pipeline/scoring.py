@@ -104,7 +104,7 @@ def _requests(tasks: list[uuid.UUID], model: Checkpoint) -> Iterator[list[tuple[
         .select_related("item__prompt")
         .order_by("item", "id")
     )
-    rows = [(each.pk, {"messages": each.item.messages, "completion": each.text}) for each in completions]
+    rows = [(each.pk, {"messages": each.item.prompt.messages, "completion": each.text}) for each in completions]
     for start in range(0, len(rows), ROWS):
         yield rows[start : start + ROWS]
 

@@ -228,8 +228,8 @@ class BatchItem(models.Model):
 
     @property
     def messages(self) -> list[dict]:
-        """The prompt's; none where it is still to be written."""
-        return self.prompt.messages if self.prompt else []
+        """The prompt's, as people at work are shown it; none where it is still to be written."""
+        return self.prompt.shown if self.prompt else []
 
     @property
     def categories(self) -> list[str]:
