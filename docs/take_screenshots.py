@@ -38,6 +38,7 @@ STAFF = {
     "prompts": "/prompts/",
     "prompt-import": "/prompts/import/",
     "prompt-triage": "/prompts/triage/",
+    "personal-data": "/personal-data/",
     "endpoints": "/endpoints/",
     "batches": "/batches/",
     "batch-new": "/batches/new/",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.api import IsResearcher, json_type, object_body
-from labeling.governance import queries, services
+from labeling.api import IsAdmin, IsResearcher, json_type, object_body
+from labeling.fields import Fields
+from labeling.governance import deciding, outputs, personal_data, policies, queries, scanning, services, triage
+from labeling.governance.estimating import Estimate, Share
+from labeling.governance.models import Finding, Policy
 from labeling.intake import queries as intake
 from labeling.intake.models import Prompt
 from labeling.intake.reading import Problem
@@ -38,7 +42,7 @@ def prompt_body(prompt: Prompt) -> dict[str, Any]:
     """One prompt as the API tells it."""
     return {
         "id": str(prompt.pk),
-        "messages": prompt.messages,
+        "messages": prompt.shown,
         "source": prompt.source.name,
         "user_id": prompt.source_user.external_id,
         "external_id": prompt.external_id,
@@ -104,16 +108,275 @@ class OnePrompt(APIView):
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, prompt_id) -> Response:
-        """One prompt with what the personal-data filter found in it: positions in characters of the message."""
+        """One prompt with what the personal-data filter found in it: positions in characters of the message as it came
+        in. Of a held one the messages are those too, and a line in the audit trail says who read them."""
         prompt = intake.get_prompt(prompt_id)
-        findings = [
+        findings = queries.findings_of([prompt])[prompt.pk]
+        body = prompt_body(prompt)
+        if prompt.state == Prompt.State.HELD:
+            triage.record_reading([prompt], reader=request.user, where="api")
+            body["messages"] = deciding.text_of(prompt)
+        elif prompt.state == Prompt.State.DROPPED:
+            body["messages"] = queries.redacted_view(prompt, findings)
+        original = deciding.original_of(prompt)
+        return Response(
+            {**body, "redacted": original is not None, "findings": [finding_body(each) for each in findings]}
+        )
+
+
+def finding_body(finding: Finding) -> dict[str, Any]:
+    return {
+        "id": finding.pk,
+        "message": finding.message_index,
+        "start": finding.start,
+        "end": finding.end,
+        "kind": finding.kind,
+        "score": finding.score,
+        "recogniser": finding.recogniser,
+        "version": finding.version,
+        "dismissed": finding.dismissed,
+    }
+
+
+DECISION = {
+    "application/json": {
+        "type": "object",
+        "properties": {
+            "outcome": {"enum": list(deciding.TEAMS_WORD)},
+            "reason": {"type": "string", "maxLength": deciding.REASON_CHARACTERS},
+            "real": {
+                "type": "array",
+                "items": {"type": "integer"},
+                "nullable": True,
+                "description": "ids of the findings that are personal data; null for all",
+            },
+            "marks": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"words": {"type": "string"}, "kind": {"enum": list(personal_data.KINDS)}},
+                    "required": ["words"],
+                },
+                "description": "what the filter did not see, as it stands in the prompt",
+            },
+            "blind": {"type": "string", "format": "uuid", "nullable": True, "description": "as triage gave it"},
+        },
+        "required": ["outcome"],
+    }
+}
+BLIND = {
+    "application/json": {
+        "type": "object",
+        "properties": {"blind": {"type": "string", "format": "uuid", "nullable": True}},
+    }
+}
+POLICY = {
+    "application/json": {
+        "type": "object",
+        "properties": {
+            "preset": {"enum": Policy.Preset.values},
+            "hold_at": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+            "note": {"type": "string", "maxLength": 300},
+            "replaces": {"type": "integer", "description": "the number of the version that you saw"},
+            "splits": {
+                "type": "object",
+                "description": "of a policy of your own: {split: {others: action, kinds: {kind: action}}}",
+            },
+        },
+        "required": ["preset"],
+    }
+}
+OBJECT = OpenApiTypes.OBJECT
+
+
+class Triage(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        operation_id="prompts_triage",
+        parameters=[OpenApiParameter("after", str), OpenApiParameter("size", int, description="1 to 20")],
+        responses=OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """The next prompts that wait for a person's word: `prompts`, and `next`, the value of `after` for more. One
+        with `blind` is of a random sample, and comes without findings. Each leaves a line in the audit trail."""
+        size = request.query_params.get("size", "1")
+        if not (size.isascii() and size.isdigit() and 1 <= int(size) <= triage.MOST_AT_ONCE):
+            raise Refusal(_("`size` must be 1 to {most}.").format(most=triage.MOST_AT_ONCE))
+        turn = triage.turn(reader=request.user, after=request.query_params.get("after"), size=int(size))
+        items = [
             {
-                "message": finding.message_index,
-                "start": finding.start,
-                "end": finding.end,
-                "kind": finding.kind,
-                "score": finding.score,
+                "id": str(item.prompt.pk),
+                "blind": str(item.blind) if item.blind else None,
+                "messages": [
+                    {"role": message.role, "content": "".join(piece.text for piece in message.pieces)}
+                    for message in item.marked
+                ],
+                "split": item.prompt.source_user.split,
+                "source": item.prompt.source.name,
+                "findings": [finding_body(finding) for finding in item.findings],
+                "flags": [{"by": flag.by.name, "note": flag.note, "at": flag.created_at} for flag in item.flags],
             }
-            for finding in queries.findings_of([prompt])[prompt.pk]
+            for item in turn.items
         ]
-        return Response({**prompt_body(prompt), "findings": findings})
+        return Response({"prompts": items, "next": turn.next})
+
+
+class Decide(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="prompt_decide", request=DECISION, responses={200: OBJECT, 409: OBJECT})
+    def post(self, request: Request, prompt_id) -> Response:
+        """Keep (`release`), redact or drop a prompt. 409 where somebody was quicker; the message says who."""
+        fields = Fields(request.data)
+        real = fields.any("real", None)
+        if real is not None and not (
+            isinstance(real, list) and all(isinstance(each, int) and not isinstance(each, bool) for each in real)
+        ):
+            raise Refusal(_("`real` must be a list of ids of findings, or null."))
+        said = {
+            "outcome": fields.text("outcome"),
+            "reason": fields.text("reason", "", longest=1000),
+            "real": real,
+            "marks": deciding.read_marks(fields.any("marks", [])),
+            "blind": read_id(fields.any("blind", None), name="blind"),
+        }
+        fields.done()
+        decision = deciding.decide(prompt_id=prompt_id, decided_by=request.user, **said)
+        prompt = intake.get_prompt(prompt_id)
+        return Response({"id": str(prompt.pk), "state": prompt.state, "decision": decision.pk if decision else None})
+
+
+class Undo(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="prompt_undo", request=BLIND, responses={200: OBJECT, 409: OBJECT})
+    def post(self, request: Request, prompt_id) -> Response:
+        """Take back your latest word on a prompt: it is as it was before."""
+        fields = Fields(request.data or {})
+        blind = read_id(fields.any("blind", None), name="blind")
+        fields.done()
+        prompt = deciding.undo(prompt_id=prompt_id, decided_by=request.user, blind=blind)
+        return Response({"id": str(prompt.pk), "state": prompt.state})
+
+
+def read_id(value: Any, *, name: str) -> uuid.UUID | None:
+    """An id in a body, None for null."""
+    try:
+        return None if value is None else uuid.UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise Refusal(_("`{name}` must be an id.").format(name=name)) from None
+
+
+class OriginalText(APIView):
+    permission_classes = [IsAdmin]
+
+    @extend_schema(operation_id="prompt_original", request=None, responses=OBJECT)
+    def post(self, request: Request, prompt_id) -> Response:
+        """The messages of a prompt as they came in. Each time a line in the audit trail says who read them."""
+        prompt = intake.get_prompt(prompt_id)
+        triage.record_reading([prompt], reader=request.user, where="original")
+        return Response({"id": str(prompt.pk), "messages": deciding.text_of(prompt)})
+
+
+def share_body(share: Share) -> dict[str, Any]:
+    return {
+        "value": share.value,
+        "ci95": None if share.value is None else [share.low, share.high],
+        "count": share.count,
+        "of": share.of,
+    }
+
+
+def estimate_body(estimate: Estimate) -> dict[str, Any]:
+    return {name: share_body(getattr(estimate, name)) for name in ("precision", "recall", "missed")}
+
+
+class PersonalData(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="personal_data", responses=OBJECT)
+    def get(self, request: Request) -> Response:
+        """The detector and the policy in force, how many prompts went through an older one, and how much is found:
+        precision and recall with 95 % intervals, in all and by kind."""
+        found, sample = triage.estimates(), triage.latest_sample()
+        return Response(
+            {
+                **outputs.policy_in_words(),
+                "scanned_by_older": scanning.pending(),
+                "waiting": triage.waiting_count()[0],
+                "estimates": {
+                    **estimate_body(found.all),
+                    "kinds": {each.kind: estimate_body(each) for each in found.kinds},
+                    "decided": found.decided,
+                    "judged_blind": found.judged,
+                    "found": found.found,
+                    "passed": found.passed,
+                },
+                "sample": {"id": sample.pk, "state": sample.state, **triage.sample_progress(sample)}
+                if sample
+                else None,
+            }
+        )
+
+
+class PolicyInForce(APIView):
+    permission_classes = [IsAdmin]
+
+    @extend_schema(operation_id="personal_data_policy", responses=OBJECT)
+    def get(self, request: Request) -> Response:
+        """What follows from a finding, by split and kind."""
+        return Response(policies.current_rules().as_json())
+
+    @extend_schema(operation_id="personal_data_policy_set", request=POLICY, responses={201: OBJECT, 409: OBJECT})
+    def post(self, request: Request) -> Response:
+        """A new version of the policy, in force at once. Prompts that are here go through it when they are scanned
+        again. 409 where somebody changed it since the version that `replaces` names."""
+        fields = Fields(request.data)
+        said = {
+            "preset": fields.text("preset"),
+            "hold_at": fields.number("hold_at", None),
+            "note": fields.text("note", "", longest=1000),
+            "replaces": fields.integer("replaces", None, least=1, most=2**31 - 1),
+            "rules": read_splits(fields.any("splits", {})),
+        }
+        fields.done()
+        policy = policies.set_policy(actor=request.user, **said)
+        return Response(policies.rules_of(policy).as_json(), status=201)
+
+
+def read_splits(given: Any) -> dict[tuple[str, str], str]:
+    """{(split, kind): action} of the shape that `Rules.as_json` has."""
+    rules: dict[tuple[str, str], str] = {}
+    for split, entry in object_body(given).items():
+        entry = object_body(entry)
+        named = {policies.OTHERS: entry.get("others", ""), **object_body(entry.get("kinds", {}))}
+        rules |= {(split, kind): action if isinstance(action, str) else "" for kind, action in named.items()}
+    return rules
+
+
+class Rescan(APIView):
+    permission_classes = [IsAdmin]
+
+    @extend_schema(operation_id="personal_data_rescan", request=None, responses={202: OBJECT})
+    def post(self, request: Request) -> Response:
+        """Scan again what went through an older detector or policy. The answer names the job."""
+        job = scanning.start_rescan(actor=request.user)
+        return Response({"job": str(job.pk)}, status=202)
+
+
+class Samples(APIView):
+    permission_classes = [IsAdmin]
+
+    @extend_schema(
+        operation_id="personal_data_samples",
+        request={"application/json": {"type": "object", "properties": {"wanted": {"type": "integer"}}}},
+        responses={202: OBJECT},
+    )
+    def post(self, request: Request) -> Response:
+        """Draw a blind sample of prompts that passed; it comes mixed into triage."""
+        fields = Fields(request.data)
+        wanted = fields.integer("wanted", 200, least=triage.LEAST, most=triage.MOST)
+        fields.done()
+        sample = triage.start_sample(wanted=wanted, actor=request.user)
+        return Response({"sample": sample.pk}, status=202)

@@ -10,6 +10,7 @@ export const COMMANDS = {
   note: "n",
   guidelines: "g",
   question: "q",
+  flag: "p",
   prompt: "t",
   all_bad: "w",
   cannot_rank: "y",

@@ -423,6 +423,7 @@ function openRanking(root, shell, { swapped = false } = {}) {
     note: () => openAndFocus(note),
     guidelines: () => root.querySelector("[data-guidelines]")?.click(),
     question: () => task.open("question"),
+    flag: () => task.open("flag"),
     prompt: () => openAndFocus(root.querySelector("[data-prompt-fields] [data-field]")),
     all_bad: () => setOutcome("all_bad"),
     cannot_rank: () => setOutcome("cannot_rank"),

@@ -186,6 +186,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
     grace = answer.grace_seconds ?? grace;
     lastRenewed = Date.now();
     warned = false;
+    if (answer.taken_back) tell("warning", answer.taken_back, { href: data.urls.next, label: t("Next task") });
     showClock();
   }
 
@@ -358,12 +359,31 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
       store.remove(draftName);
       leave(null);
     });
+    // What is written stays with the task: it comes back when the prompt does.
+    sends("flag", data.urls.flag, marked, () => {
+      locked = true;
+      forget(data.id);
+      leave(null);
+    });
     sends("question", data.urls.question, (fields) => ({ text: fields.get("text") }), (dialog) => {
       dialog.querySelector("form").reset();
       dialog.close();
       say(t("Your question is sent. The answer comes to your queue page."));
       showStatus(t("Question sent"), "ok");
     });
+  }
+
+  async function marked(fields) {
+    await save();
+    const words = fields.get("words").trim();
+    return { marks: words ? [{ words, kind: fields.get("kind") }] : [], note: fields.get("note").trim() };
+  }
+
+  /** What is selected in the prompt is what is meant, unless something stands there. */
+  function fillFromSelection(dialog) {
+    const [field, chosen] = [dialog.querySelector("[data-selection]"), getSelection()];
+    const text = String(chosen).trim();
+    if (field && !field.value && text && root.querySelector(".bench-prompt")?.contains(chosen.anchorNode)) field.value = text;
   }
 
   /** A dialog whose form goes out as JSON. */
@@ -377,7 +397,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
       button.disabled = true;
       problem.hidden = true;
       try {
-        await post(url, JSON.stringify(read(new FormData(form))));
+        await post(url, JSON.stringify(await read(new FormData(form))));
         done(dialog);
       } catch (error) {
         problem.textContent =
@@ -393,7 +413,10 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
   }
 
   function open(name) {
-    if (!root.querySelector("dialog[open]") && !locked) root.querySelector(`#${name}`)?.showModal();
+    const dialog = root.querySelector(`#${name}`);
+    if (root.querySelector("dialog[open]") || locked || !dialog) return;
+    fillFromSelection(dialog);
+    dialog.showModal();
   }
 
   let ticking = null;

@@ -18,6 +18,7 @@ export function openWriting(root, { draft, adopt, lock, problem, answer, command
   const all = {
     guidelines: () => root.querySelector("[data-guidelines]")?.click(),
     question: () => task.open("question"),
+    flag: () => task.open("flag"),
     skip: () => task.open("skip"),
     keys: () => task.open("keys"),
     ...commands,
