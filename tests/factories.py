@@ -325,3 +325,17 @@ def make_applicant(held, *, actor, username: str = ""):
     application, token = screening.invite(round_id=held.pk, days=7, note="", actor=actor)
     name = username or f"applicant-{next(_number)}"
     return application, people.accept_invitation(token=token, username=name, password="a long password")
+
+
+def make_held(text: str = "", *, user: str = "writer", source: str = "mail", **row) -> Prompt:
+    """A prompt as the gate stored it: held, where the filter finds something in `text`."""
+    from labeling.governance.services import import_prompts
+
+    text = text or f"Prompt number {next(_number)}, from jane.roe@example-mail.org"
+    ids = []
+    import_prompts(
+        rows=[(1, {"prompt": text, "user_id": user, "source": source, **row})],
+        name="made",
+        notice=lambda outcomes: ids.extend(outcome.prompt_id for outcome in outcomes),
+    )
+    return Prompt.objects.get(pk=ids[0])

@@ -149,7 +149,8 @@ function openTriage(root) {
     notice.hidden = true;
     const body = { outcome, marks, real: boxes.length ? boxes.filter((box) => box.checked).map((box) => Number(box.value)) : null };
     if (item.dataset.blind) body.blind = item.dataset.blind;
-    const entry = { item, sent: post(item.dataset.api, JSON.stringify(body)) };
+    // Kept alive: it arrives also where the page is left meanwhile.
+    const entry = { item, sent: post(item.dataset.api, JSON.stringify(body), { keepalive: true }) };
     past.push(entry);
     if (past.length > UNDO_STEPS) past.shift();
     count += 1;

@@ -106,6 +106,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     Finding.objects.create(
         prompt=prompt, message_index=0, kind="email", start=1, end=2, score=0.5, recogniser="r", version="1"
     )
+    make_personal_data(prompt, amy)
     CompletionMark.objects.create(completion=task.item.completions.first(), term="One", start=0, end=3)
     baseline = factories.make_endpoint("base")
     Campaign.objects.create(name="c", batch=batch, baseline=baseline, candidate=endpoint)
@@ -212,6 +213,25 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     )
 
 
+def make_personal_data(prompt, amy) -> None:
+    """A policy and an earlier one, a prompt that is redacted and decided, a flag, a blind sample, a scanned text."""
+    from datetime import timedelta
+
+    from labeling.governance import deciding, policies
+    from labeling.models import BlindItem, BlindSample, Decision, Flag, OutputScan, Policy
+
+    gate, _rules = policies.current_gate()
+    earlier = timezone.now() - timedelta(days=1)
+    Policy.objects.create(number=0, preset="own", hold_at=0.5, created_at=earlier)
+    redacted = factories.make_prompt("Ask Zorbax Quill.", gate=gate)
+    deciding.redact_prompt(redacted, [(0, 4, 16, "person_name")])
+    Decision.objects.create(prompt=redacted, outcome="redact", decided_by=amy, gate=gate)
+    Flag.objects.create(prompt=prompt, by=amy, note="a name")
+    sample = BlindSample.objects.create(gate=gate, wanted=1, seed=1)
+    BlindItem.objects.create(sample=sample, prompt=prompt, place=0, passed=True)
+    OutputScan.objects.create(detector=gate.detector, text_sha256=bytes(32))
+
+
 def make_screening(amy):
     """A draft of a screening round with an item, and an open round with somebody in it whose demonstration is graded
     and who was put off; the open one."""
@@ -267,7 +287,7 @@ def copy_of(table: str, where: str = "true", **changes: str) -> str:
     """An INSERT of one row that is there already, with `changes` (SQL expressions by column) and a new id."""
     with connection.cursor() as cursor:
         columns = [column.name for column in connection.introspection.get_table_description(cursor, table)]
-    if "id" not in changes:
+    if "id" not in changes and "id" in columns:
         uuid_id = table.removeprefix("labeling_") in UUID_KEYS
         changes = {"id": "gen_random_uuid()" if uuid_id else "DEFAULT", **changes}
     columns = [column for column in columns if changes.get(column) != "DEFAULT"]
@@ -277,6 +297,7 @@ def copy_of(table: str, where: str = "true", **changes: str) -> str:
 
 
 UUID_KEYS = {
+    "blinditem",
     "application",
     "screeningdecision",
     "job",

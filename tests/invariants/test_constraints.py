@@ -293,6 +293,21 @@ BREAKERS = {
     "dataset_once_per_content_hash": lambda w: copy_of("labeling_dataset"),
     "finding_spans_something": update("finding", '"end" = start'),
     "finding_score_is_a_share": update("finding", "score = 1.5"),
+    "detector_version_once": lambda w: copy_of("labeling_detectorversion"),
+    "policy_threshold_is_a_share": lambda w: copy_of("labeling_policy", number="99", hold_at="0"),
+    "policy_preset_is_known": lambda w: copy_of("labeling_policy", number="99", preset="'odd'"),
+    "policy_rule_once_per_split_and_kind": lambda w: copy_of("labeling_policyrule"),
+    "policy_rule_split_is_known": lambda w: copy_of("labeling_policyrule", split="'odd'"),
+    "policy_rule_action_is_known": lambda w: copy_of("labeling_policyrule", kind="'new'", action="'odd'"),
+    "gate_once_per_detector_and_policy": lambda w: copy_of("labeling_gate"),
+    "decision_undo_says_what_it_undoes": lambda w: copy_of("labeling_decision", outcome="'undo'"),
+    "flag_one_open_per_person": lambda w: copy_of("labeling_flag"),
+    "flag_says_where_or_what": update("flag", "words = 0, note = ''"),
+    "blind_sample_1_to_10000": update("blindsample", "wanted = 0"),
+    "blind_sample_state_is_known": update("blindsample", "state = 'odd'"),
+    "blind_item_once_per_sample": lambda w: copy_of("labeling_blinditem"),
+    "blind_item_judged_says_who_and_what": update("blinditem", "judged_at = now()"),
+    "output_scan_once_per_text": lambda w: copy_of("labeling_outputscan"),
     "checkpoint_served_was_published": update("checkpoint", "published_at = NULL"),
     "run_ppo_has_reward_model": lambda w: copy_of("labeling_run", algorithm="'ppo'", name="'new'"),
 }
@@ -442,6 +457,33 @@ def test_a_suggestion_is_frozen_once_it_ended_and_what_was_made_of_it_always(wor
         "DELETE FROM labeling_demonstrationsuggestion",
     ):
         assert "suggestion" in str(refused(statement))
+
+
+def test_what_was_decided_about_personal_data_stays(world, refused):
+    for statement in (
+        update("policy", "hold_at = 0.9"),
+        "DELETE FROM labeling_policy",
+        update("policyrule", "action = 'allow'"),
+        "DELETE FROM labeling_policyrule",
+        update("gate", "policy_id = policy_id + 1"),
+        update("detectorversion", "version = '9'"),
+        update("decision", "reason = 'other'"),
+    ):
+        assert "Cannot" in str(refused(statement)), statement
+    # A rule comes with its policy: nothing is added to one that was made before.
+    earlier = "(SELECT id FROM labeling_policy WHERE number = 0)"
+    assert "made already" in str(refused(copy_of("labeling_policyrule", policy_id=earlier)))
+
+
+def test_a_prompt_changes_by_redaction_alone(world, refused):
+    changed = 'messages = \'[{"role": "user", "content": "Other."}]\''
+    kept = "(SELECT prompt_id FROM labeling_original)"
+    assert "original is not kept" in str(refused(update("prompt", changed, f"id NOT IN {kept}")))
+    # With its original kept, it keeps its turns.
+    assert "original is not kept" in str(refused(update("prompt", "messages = '[]'", f"id IN {kept}")))
+    assert "labeling_original" in str(refused(update("original", "messages = '[]'")))
+    other = f"(SELECT id FROM labeling_prompt WHERE id NOT IN {kept} LIMIT 1)"
+    assert "another text" in str(refused(copy_of("labeling_original", prompt_id=other)))
 
 
 def test_a_practice_answer_stays(world, refused):

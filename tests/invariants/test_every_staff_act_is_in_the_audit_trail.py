@@ -115,6 +115,7 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
         User.objects.create(username=f"asked-{number}", group="training")
     old, new = factories.make_endpoint("old"), factories.make_endpoint("new")
     held = factories.make_prompt("Ring 555", state="held")
+    other_held = factories.make_prompt("Ring 556", state="held")
     task = factories.make_task(batch=factories.make_batch(overlap=2), prompt=prompt)
     ranking = factories.make_ranking(task=task, labeler=ada)
     marked = {}
@@ -133,6 +134,7 @@ def w(ada, bo, hal, rita, amy) -> SimpleNamespace:
     term, _ = blindness.add_term(text="Zogwort", actor=amy)
     return SimpleNamespace(
         **{"ada": ada, "bo": bo, "hal": hal, "amy": amy, "prompt": prompt, "held": held, "batch": task.batch},
+        other_held=other_held,
         **{"old": old, "new": new, "marked": marked, "dataset": dataset, "base": base, "question": asked},
         **{"checks": factories.make_check_set(), "checks_off": factories.make_check_set(active=False)},
         **{"link": link, "token": token, "term": term},
@@ -247,6 +249,11 @@ def page_acts(w: SimpleNamespace) -> list[tuple[str, list, object]]:
         ("forms/<slug:name>/archive/", ["pairs"], {"archived": "on"}),
         ("prompts/import/", [], {"file": SimpleUploadedFile("p.jsonl", b'{"prompt": "Why?"}'), "source": "s"}),
         ("prompts/<uuid:prompt_id>/decide/", [w.held.pk], decision),
+        ("prompts/<uuid:prompt_id>/undo/", [w.held.pk], {}),
+        ("prompts/<uuid:prompt_id>/original/", [w.prompt.pk], {}),
+        ("personal-data/rescan/", [], {}),
+        ("personal-data/sample/", [], {"wanted": 5}),
+        ("personal-data/policy/", [], {"preset": "instructgpt", "hold_at": 0.5}),
         ("prompts/<uuid:prompt_id>/categories/", [w.prompt.pk], {"categories": ["violence"]}),
         ("endpoints/", [], {"name": "smol", "base_url": "http://127.0.0.1:9", "model": "m"}),
         (f"{endpoint}check/", [w.old.pk], {}),
@@ -314,6 +321,12 @@ def api_acts(w: SimpleNamespace) -> list[tuple[str, list, dict]]:
         ("PATCH api/v1/checks/sets/<uuid:set_id>/", [w.checks_off.pk], {"active": True}),
         ("POST api/v1/checks/alerts/<uuid:alert_id>/acknowledge/", [w.alerts[1]], {"note": "Looked at it."}),
         ("POST api/v1/prompts/", [], {"prompt": "Why not?"}),
+        ("POST api/v1/prompts/<uuid:prompt_id>/decide/", [w.other_held.pk], {"outcome": "release"}),
+        ("POST api/v1/prompts/<uuid:prompt_id>/undo/", [w.other_held.pk], {}),
+        ("POST api/v1/prompts/<uuid:prompt_id>/original/", [w.prompt.pk], {}),
+        ("POST api/v1/personal-data/policy/", [], {"preset": "all_splits"}),
+        ("POST api/v1/personal-data/rescan/", [], {}),
+        ("POST api/v1/personal-data/samples/", [], {"wanted": 5}),
         ("POST api/v1/endpoints/", [], {"name": "api", "base_url": "http://127.0.0.1:9", "model": "m"}),
         (f"PATCH {endpoint}", [w.new.pk], {"active": True}),
         (f"POST {endpoint}check/", [w.new.pk], {}),

@@ -7,7 +7,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from labeling.audit.models import AuditEvent
 from labeling.background.models import Job
-from labeling.governance import services
+from labeling.governance import deciding, policies, services
 from labeling.governance.models import Finding
 from labeling.governance.queries import cut_at
 from labeling.intake.models import Prompt
@@ -53,22 +53,119 @@ def test_pieces_join_to_the_text_whatever_the_findings():
     assert [piece.text for piece in pieces if piece.finding] == ["23", "45", "89"]
 
 
-def test_triage_releases_and_drops_with_a_reason(client, rita):
+def test_triage_shows_one_after_another_and_works_without_a_script(client, rita):
     bring("I am a@b.io", "I am c@d.io")
-    one, two = Prompt.objects.all()
-    assert client.get("/prompts/triage/").content.decode().count("<mark") == 2
-    form = {"outcome": "release", "reason": "an example", "next": "prompt-triage"}
+    # They came in at one moment: by id.
+    one, two = Prompt.objects.order_by("created_at", "id")
+    shown = client.get("/prompts/triage/").content.decode()
+    assert shown.count("<mark") == 1 and one.messages[0]["content"].removeprefix("I am ") + "</mark>" in shown
+    form = {"outcome": "release", "next": "prompt-triage"}
     assert client.post(f"/prompts/{one.pk}/decide/", form).headers["Location"] == "/prompts/triage/"
-    assert client.post(f"/prompts/{two.pk}/decide/", {"outcome": "drop", "reason": ""}).status_code == 400
-    client.post(f"/prompts/{two.pk}/decide/", {"outcome": "drop", "reason": "real"})
+    fields = {"outcome": "redact", "next": "prompt-triage", "chosen": "1", "words": "I am", "kind": "person_name"}
+    client.post(f"/prompts/{two.pk}/decide/", fields)
     one.refresh_from_db(), two.refresh_from_db()
-    assert (one.state, two.state) == ("accepted", "dropped")
+    assert (one.state, two.state) == ("accepted", "accepted")
+    # Of the findings none was ticked.
+    assert two.messages[0]["content"] in ("[NAME_1] a@b.io", "[NAME_1] c@d.io")
     assert client.post(f"/prompts/{two.pk}/decide/", form).status_code == 409
     assert "Nothing waits" in client.get("/prompts/triage/").content.decode()
     assert set(AuditEvent.objects.filter(actor=rita).values_list("action", flat=True)) == {
+        "prompt.raw_read",
         "prompt.released",
-        "prompt.dropped",
+        "prompt.redacted",
     }
+
+
+def test_the_next_items_come_as_fragments(client):
+    bring(*(f"I am a{n}@b.io" for n in range(6)))
+    part = client.get("/prompts/triage/", headers={"HX-Request": "true"}).content.decode()
+    assert part.count("data-item") == 4 and "<html" not in part
+
+
+def test_a_decision_from_the_page_of_a_prompt_needs_a_reason(client):
+    bring("I am a@b.io")
+    address = f"/prompts/{Prompt.objects.get().pk}/"
+    assert client.post(f"{address}decide/", {"outcome": "drop", "reason": " "}).status_code == 400
+    assert client.post(f"{address}decide/", {"outcome": "drop", "reason": "real"}).headers["Location"] == address
+    shown = client.get(address).content.decode()
+    assert "a@b.io" not in shown and "[EMAIL_1]" in shown
+    assert client.post(f"{address}undo/").headers["Location"] == address
+    assert Prompt.objects.get().state == "held"
+
+
+def test_the_original_of_a_redacted_prompt_is_for_admins_who_are_written_down(page, rita, amy, api):
+    bring("I am a@b.io")
+    prompt = Prompt.objects.get()
+    deciding.decide(prompt_id=prompt.pk, outcome="redact", decided_by=rita)
+    for person, program in ((rita, api(rita)), (amy, api(amy))):
+        for address in ("/prompts/", f"/prompts/{prompt.pk}/", "/prompts/triage/"):
+            assert "a@b.io" not in page(person).get(address).content.decode()
+        assert "a@b.io" not in program.get(f"/api/v1/prompts/{prompt.pk}/").content.decode()
+    address = f"/prompts/{prompt.pk}/original/"
+    assert page(rita).post(address).status_code == 403
+    assert api(rita).post(f"/api/v1{address}").status_code == 403
+    assert not AuditEvent.objects.filter(action="prompt.raw_read", actor=rita).exists()
+    assert ">a@b.io</mark>" in page(amy).post(address).content.decode()
+    assert api(amy).post(f"/api/v1{address}").json()["messages"][0]["content"] == "I am a@b.io"
+    read = AuditEvent.objects.filter(action="prompt.raw_read", actor=amy, subject_id=str(prompt.pk))
+    assert [event.detail for event in read] == [{"where": "original"}] * 2
+
+
+def test_the_page_of_personal_data_says_what_holds(page, rita, amy):
+    make_prompt("never scanned")
+    shown = page(rita).get("/personal-data/").content.decode()
+    assert "1 prompt went through an older detector or policy." in shown and "Scan them again" not in shown
+    client = page(amy)
+    assert "Scan them again" in client.get("/personal-data/").content.decode()
+    fields = {"preset": "own", "hold_at": "0.6", "note": "by kind", "replaces": "1"}
+    fields |= {f"{split}:": "hold" for split in ("train", "valid", "test")} | {"train:email": "redact"}
+    assert client.get("/personal-data/policy/").status_code == 200
+    assert client.post("/personal-data/policy/", fields).headers["Location"] == "/personal-data/"
+    rules = policies.current_rules()
+    assert (rules.number, rules.hold_at, rules.action(split="train", kind="email")) == (2, 0.6, "redact")
+    # A form that somebody opened before is told so, and stays.
+    late = client.post("/personal-data/policy/", fields)
+    assert late.status_code == 409 and "changed the policy meanwhile" in late.content.decode()
+    assert client.post("/personal-data/policy/", {"preset": "own", "hold_at": "x"}).status_code == 400
+    job = client.post("/personal-data/rescan/").headers["Location"]
+    assert run_now(job.split("/")[2]).result["scanned"] == 1
+    assert client.post("/personal-data/rescan/").status_code == 400
+    assert client.post("/personal-data/sample/", {"wanted": "0"}).status_code == 400
+    assert client.post("/personal-data/sample/", {"wanted": "5"}).headers["Location"] == "/personal-data/"
+
+
+def test_personal_data_over_the_api(api, amy, rita):
+    bring("I am a@b.io", "I am c@d.io", "fine")
+    program = api(rita)
+    first = program.get("/api/v1/prompts/triage/", {"size": 1}).json()
+    then = program.get("/api/v1/prompts/triage/", {"size": 5, "after": first["next"]}).json()
+    one, two = first["prompts"][0], then["prompts"][0]
+    assert {p["messages"][0]["content"] for p in (one, two)} == {"I am a@b.io", "I am c@d.io"} and not then["next"]
+    for size in ("0", "21", "x"):
+        assert program.get("/api/v1/prompts/triage/", {"size": size}).status_code == 400
+    decided = program.post(
+        f"/api/v1/prompts/{one['id']}/decide/",
+        {"outcome": "redact", "real": [one["findings"][0]["id"]], "marks": [{"words": "I am"}]},
+        format="json",
+    )
+    assert decided.json()["state"] == "accepted"
+    for body in ({}, {"outcome": "burn"}, {"outcome": "drop", "real": "x"}, {"outcome": "drop", "blind": "x"}):
+        assert program.post(f"/api/v1/prompts/{two['id']}/decide/", body, format="json").status_code == 400
+    assert program.post(f"/api/v1/prompts/{one['id']}/undo/", {}, format="json").json()["state"] == "held"
+    said = program.get("/api/v1/personal-data/").json()
+    assert (said["waiting"], said["scanned_by_older"], said["policy"]["number"]) == (2, 0, 1)
+    assert said["estimates"]["precision"]["value"] is None
+    admin = api(amy)
+    splits = {split: {"others": "hold", "kinds": {"email": "redact"}} for split in ("train", "valid", "test")}
+    made = admin.post(
+        "/api/v1/personal-data/policy/", {"preset": "own", "splits": splits, "replaces": 1}, format="json"
+    )
+    assert made.status_code == 201 and admin.get("/api/v1/personal-data/policy/").json()["splits"] == splits
+    assert admin.post("/api/v1/personal-data/rescan/").status_code == 202
+    assert admin.post("/api/v1/personal-data/samples/", {"wanted": 3}, format="json").status_code == 202
+    assert (
+        admin.post("/api/v1/personal-data/policy/", {"preset": "own", "splits": []}, format="json").status_code == 400
+    )
 
 
 def test_upload_becomes_a_job_whose_page_shows_the_summary(client, rita, home):
