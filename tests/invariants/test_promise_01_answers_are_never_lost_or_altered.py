@@ -40,6 +40,10 @@ APPEND_ONLY = [
     "grade",
     "screeningdecision",
     "checkitem",
+    "detectorversion",
+    "policy",
+    "policyrule",
+    "gate",
 ]
 
 

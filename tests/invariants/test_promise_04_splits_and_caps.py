@@ -16,8 +16,12 @@ def test_sql_moves_nobody_to_another_split(world, refused):
 
 
 def test_a_prompt_stays_with_its_source_user(world, refused):
-    for column, value in (("source_user_id", "source_user_id + 1"), ("messages", "'[]'"), ("text_sha256", "'x'")):
+    for column, value in (("source_user_id", "source_user_id + 1"), ("text_sha256", "'x'")):
         assert "Cannot update" in str(refused(f"UPDATE labeling_prompt SET {column} = {value}"))
+
+
+def test_a_prompts_text_changes_by_redaction_alone(world, refused):
+    assert "its original is not kept" in str(refused("UPDATE labeling_prompt SET messages = '[]'"))
 
 
 def test_two_hundred_prompts_of_one_user_go_in_and_no_more(db):
