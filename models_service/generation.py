@@ -308,7 +308,8 @@ class _Layer(DynamicLayer):
 def prepare_for_sampling(model: torch.nn.Module) -> None:
     """Eval mode and, where the model uses torch's attention, the one below. For good; see `sampling_mode`."""
     model.eval()
-    if model.config._attn_implementation == "sdpa":
+    # What the trainers put in its place is torch's too, but for packed rows.
+    if model.config._attn_implementation in ("sdpa", "kwise_packed"):
         model.config._attn_implementation = GROUPED
 
 

@@ -1,4 +1,4 @@
-"""`python -m training {sft,rm,ppo}`: one training run, from a data set folder and a model folder to a run folder.
+"""`python -m training ALGORITHM`: one run, from a data set folder and a model folder to a run folder.
 
 Exit status: 0 done, 1 failed (run.json says why), 2 wrong usage, 143 stopped by SIGTERM after saving (130 by Ctrl-C).
 """
@@ -17,12 +17,15 @@ ALGORITHMS = {
     "sft": "supervised fine-tuning on demonstrations",
     "rm": "reward model from ranked completions, K-wise",
     "ppo": "PPO, and PPO-ptx with --ptx, against a reward model",
+    "rloo": "RLOO against a reward model: several answers to a prompt are each other's baseline, no value network",
+    "best_of": "best of n answers by a reward model, and the curve of reward by n",
 }
 
 
 def usage() -> str:
-    lines = "\n".join(f"  {name:5} {text}" for name, text in ALGORITHMS.items())
-    return f"usage: python -m training ALGORITHM --help\n\nalgorithms:\n{lines}"
+    lines = "\n".join(f"  {name:8} {text}" for name, text in ALGORITHMS.items())
+    more = "  estimate RECIPE   petaflop/s-days, memory and time of a recipe's runs, before any of them"
+    return f"usage: python -m training ALGORITHM --help\n\nalgorithms:\n{lines}\n\nand:\n{more}"
 
 
 def main(argv: list[str]) -> int:
@@ -30,6 +33,10 @@ def main(argv: list[str]) -> int:
     if argv and argv[0] in ("-h", "--help"):
         print(usage())
         return 0
+    if argv and argv[0] == "estimate":
+        from training import estimate
+
+        return estimate.main(argv[1:])
     if not argv or argv[0] not in ALGORITHMS:
         print(f"{usage()}\n\nerror: {f'no algorithm {argv[0]!r}' if argv else 'name an algorithm'}", file=sys.stderr)
         return 2
@@ -39,7 +46,7 @@ def main(argv: list[str]) -> int:
     with Stop() as stop:  # before torch is imported, which takes seconds: a signal in them is not lost
         from transformers.utils import logging
 
-        from training import arguments
+        from training import arguments, ranks
 
         logging.disable_progress_bar()  # run logs are read as text
         logging.set_verbosity_error()  # a new head is announced as missing weights
@@ -61,6 +68,7 @@ def main(argv: list[str]) -> int:
                 traceback.print_exc()
             print(f"error: {sentence(error)}", file=sys.stderr)
             return 1
+        ranks.leave()
     return 0
 
 

@@ -89,7 +89,7 @@ def unpack(prefix: str, tensors: dict[str, Tensor], parameters: Named, optimizer
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{prefix}/adam-{key}/{name}" in tensors]
             for key in keys:
                 value = tensors[f"{prefix}/adam-{key}/{name}"].clone()
-                optimizer.state[parameter][key] = value if key == "step" else value.to(parameter.device)
+                optimizer.state[parameter][key] = value.to(parameter.device)
 
 
 def random_states() -> dict[str, Tensor]:
@@ -109,6 +109,15 @@ def restore_random_states(tensors: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(tensors["random/cuda"])
 
 
+@torch.no_grad()
+def exchange(parameters: Named, tensors: dict[str, Tensor]) -> None:
+    """Exchange weights and tensors of the same names, in place; twice is as before."""
+    for name, parameter in parameters.items():
+        other = parameter.detach().clone()
+        parameter.copy_(tensors[name])
+        tensors[name].copy_(other)
+
+
 class MovingAverage:
     """Moving average of trainable weights: after each update, average ← decay · average + (1 − decay) · weight.
 
@@ -124,13 +133,9 @@ class MovingAverage:
         for name, parameter in self._parameters.items():
             self.average[name].lerp_(parameter, 1 - self.decay)
 
-    @torch.no_grad()
     def swap(self) -> None:
         """Exchange average and weights, in place; twice is as before."""
-        for name, parameter in self._parameters.items():
-            other = parameter.detach().clone()
-            parameter.copy_(self.average[name])
-            self.average[name].copy_(other)
+        exchange(self._parameters, self.average)
 
     def pack(self) -> dict[str, Tensor]:
         return {f"average/{name}": tensor for name, tensor in self.average.items()}

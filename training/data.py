@@ -18,6 +18,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from training import formats
+from training.losses import better_pairs
 from training.runs import Refused, UsageError
 
 
@@ -41,8 +42,7 @@ class Ranking:
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """(better, worse) indices; ties make none."""
-        indices = range(len(self.ranks))
-        return [(a, b) for a in indices for b in indices if self.ranks[a] < self.ranks[b]]
+        return better_pairs(self.ranks)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -72,3 +75,21 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
     array = np.asarray(values, float)
     error = float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else 0.0
     return float(array.mean()), error
+
+
+def best_of_kl(n: int) -> float:
+    """Nats that best-of-n is from the policy it samples, at most: log n − (n − 1)/n (Gao et al. 2022, section 2)."""
+    return math.log(n) - (n - 1) / n
+
+
+def best_of_mean(scores: Sequence[float], n: int) -> float:
+    """Expected highest score of `n` answers, from N ≥ n of them, without bias: the mean over all subsets of n.
+
+    Of the scores in ascending order the i-th is the highest of C(i − 1, n − 1) of the C(N, n) subsets. Raises
+    ValueError for n above N: nothing beyond the data is known.
+    """
+    total = len(scores)
+    if not 1 <= n <= total:
+        raise ValueError(f"best of {n} cannot be estimated from {total} answers")
+    subsets = math.comb(total, n)
+    return sum(score * (math.comb(place, n - 1) / subsets) for place, score in enumerate(sorted(scores)))

@@ -2,37 +2,52 @@
 
 Sums, not means, come back wherever a batch may be split: the caller divides by the count over the whole batch, so that
 1 × 64 and 8 × 8 give the same gradient. Sources: Ouyang et al. 2022 (eq. 1 and 2), Schulman et al. 2016 (GAE, eq. 16)
-and 2017 (PPO, eq. 7); value clipping and the λ of .95 are those of lm-human-preferences.
+and 2017 (PPO, eq. 7), Ziegler et al. 2019 (adaptive β), Ahmadian et al. 2024 (RLOO); value clipping and the λ of .95
+are those of lm-human-preferences.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def better_pairs(ranks: Tensor) -> Tensor:
-    """(K, K) bool:
+def better_pairs(ranks: Sequence[int]) -> list[tuple[int, int]]:
+    """(better, worse) indices of all pairs. 1 is the best rank; equal ranks are ties and make no pair."""
+    indices = range(len(ranks))
+    return [(a, b) for a in indices for b in indices if ranks[a] < ranks[b]]
 
-    row is ranked better than column. `ranks` is (K,), 1 is best; equal ranks are ties and make no pair.
+
+def kwise_loss_sum(rewards: Tensor, ranks: Sequence[Sequence[int]]) -> Tensor:
+    """Eq. 1 summed over prompts: of each −mean over its pairs of log σ(r_better − r_worse), in nats, a scalar.
+
+    `rewards` (ΣK,) unitless, prompt after prompt; `ranks` holds K integers for each. The divisor of a prompt is the
+    number of its pairs that count, so ties leave it too. Raises ValueError for a prompt without any pair: whoever reads
+    the data skips and counts those.
     """
-    return ranks[:, None] < ranks[None, :]
+    better: list[int] = []
+    worse: list[int] = []
+    shares: list[float] = []
+    start = 0
+    for own in ranks:
+        pairs = better_pairs(own)
+        if not pairs:
+            raise ValueError("all completions of this prompt are tied: it has no pair to learn from")
+        better += [start + a for a, _ in pairs]
+        worse += [start + b for _, b in pairs]
+        shares += [1 / len(pairs)] * len(pairs)
+        start += len(own)
+    margins = rewards[torch.tensor(better, device=rewards.device)] - rewards[torch.tensor(worse, device=rewards.device)]
+    return -(F.logsigmoid(margins) * torch.tensor(shares, dtype=rewards.dtype, device=rewards.device)).sum()
 
 
 def kwise_loss(rewards: Tensor, ranks: Tensor) -> Tensor:
-    """Eq. 1 for one prompt: −mean over its pairs of log σ(r_better − r_worse), in nats, a scalar.
-
-    `rewards` (K,) unitless, `ranks` (K,) integers, 1 is best. The divisor is the number of pairs that count, so ties
-    leave it too. Raises ValueError for a prompt without any pair: whoever reads the data skips and counts those.
-    """
-    pairs = better_pairs(ranks)
-    if not pairs.any():
-        raise ValueError("all completions of this prompt are tied: it has no pair to learn from")
-    margins = rewards[:, None] - rewards[None, :]  # (K, K) reward, unitless
-    return -F.logsigmoid(margins[pairs]).mean()
+    """Eq. 1 for one prompt: `rewards` (K,) unitless, `ranks` (K,) integers; a scalar, nats."""
+    return kwise_loss_sum(rewards, [ranks.tolist()])
 
 
 def kl_penalised_rewards(score: Tensor, logprobs: Tensor, reference: Tensor, lengths: Tensor, beta: float) -> Tensor:
@@ -46,6 +61,15 @@ def kl_penalised_rewards(score: Tensor, logprobs: Tensor, reference: Tensor, len
     rows = torch.arange(len(lengths), device=lengths.device)
     rewards[rows, lengths - 1] += score.detach()
     return rewards
+
+
+def adapted_beta(beta: float, kl: float, *, target: float, gain: float) -> float:
+    """β of the next iteration: larger where `kl` was above `target`, both nats per answer (Ziegler et al. 2019, §2.2).
+
+    β ← β (1 + K e) with e = clip((KL − target) / target, −.2, .2); their K, `gain`, is .1.
+    """
+    error = min(0.2, max(-0.2, (kl - target) / target))
+    return beta * (1 + gain * error)
 
 
 def token_mask(lengths: Tensor, width: int) -> Tensor:
@@ -83,6 +107,18 @@ def whiten(values: Tensor, mask: Tensor, *, shift_mean: bool = True) -> Tensor:
     if not shift_mean:
         result = result + mean
     return result * mask
+
+
+def leave_one_out(rewards: Tensor) -> Tensor:
+    """(P, K) advantage of each answer: its reward minus the mean of the other K − 1 of its prompt. Detached.
+
+    The baseline of RLOO (Ahmadian et al. 2024, after Kool et al. 2019). Rows sum to 0. ValueError for K < 2.
+    """
+    k = rewards.shape[1]
+    if k < 2:
+        raise ValueError("leave-one-out needs at least two answers to a prompt: alone there is no baseline")
+    rewards = rewards.detach()
+    return rewards - (rewards.sum(1, keepdim=True) - rewards) / (k - 1)
 
 
 def policy_loss_sum(

@@ -10,6 +10,8 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,6 +28,7 @@ from transformers import (
 )
 
 from models_service.generation import generate
+from training import packing, ranks
 from training.data import Limits
 from training.formats import sync_folder
 from training.runs import Refused, UsageError
@@ -35,10 +38,35 @@ PAD_NAMES = ("<|endoftext|>", "<|pad|>", "<pad>", "[PAD]", "<|finetune_right_pad
 
 
 def pick_device(name: str) -> torch.device:
-    """ "auto" is the GPU where there is one, else the CPU."""
+    """ "auto" is the GPU where there is one, else the CPU. Of several processes each gets a GPU of its own."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and ranks.size() > 1:
+        torch.cuda.set_device(ranks.local_rank())
+        return torch.device("cuda", ranks.local_rank())
     return torch.device(name)
+
+
+def tune(model: PreTrainedModel, *, precision: str, checkpoint_activations: bool) -> None:
+    """Compute in `precision` ("float32" or "bfloat16", by autocast: weights, Adam and rewards stay float32), and hold
+
+    only each block's input for the backward pass, if asked, which computes the rest again.
+    """
+    model.kwise_precision = precision
+    if checkpoint_activations:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.train()  # transformers checkpoints in training mode alone; what it would drop out is at 0
+
+
+@contextmanager
+def computing(model: PreTrainedModel) -> Iterator[None]:
+    """The model's own precision, for a forward pass."""
+    precision = getattr(model, "kwise_precision", "float32")
+    if precision == "float32":
+        yield
+        return
+    with torch.autocast(model.device.type, getattr(torch, precision)):
+        yield
 
 
 def load_tokenizer(folder: str) -> PreTrainedTokenizerBase:
@@ -122,7 +150,9 @@ def _load(kind, folder: str, config, device: torch.device, fresh: str = "") -> P
     for module in model.modules():
         if isinstance(module, nn.Embedding):
             module.padding_idx = None  # where pad is EOS, torch would hide the EOS row from the gradient
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    model.kwise_packs = packing.let_pack(model)
+    return model
 
 
 def first_line(error: Exception) -> str:
@@ -190,6 +220,11 @@ def freeze(model: PreTrainedModel, unfrozen_layers: int) -> dict[str, nn.Paramet
     if head.weight is not model.get_input_embeddings().weight:
         head.requires_grad_(True)
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def adam(parameters: dict[str, nn.Parameter], epsilon: float) -> torch.optim.Adam:
+    """Adam with the paper's β .9 and .95, one pass over memory a step."""
+    return torch.optim.Adam(parameters.values(), betas=(0.9, 0.95), eps=epsilon, fused=True)
 
 
 def parent_of(model: nn.Module, child: nn.Module) -> nn.Module:
@@ -262,6 +297,31 @@ def answer_positions(prompt_lengths: Tensor, answer_lengths: Tensor) -> tuple[Te
     return rows, prompt_lengths[rows] - 1 + inside
 
 
+@dataclass(frozen=True)
+class Read:
+    """Hidden states of prompts and answers, in whatever order, and where the answers' are among them."""
+
+    states: Tensor  # (M, d)
+    before: Tensor  # (N,) for each answer token, answer after answer, the state that predicts it
+    last: Tensor  # (B,) the state of each answer's last token
+    targets: Tensor  # (N,) ids of the answers' tokens
+
+
+def read_answers(model: PreTrainedModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Read:
+    """Run B prompts with their answers: packed, equal prompts once, where the model can; else padded, row by row."""
+    if getattr(model, "kwise_packs", False) and not getattr(model, "kwise_split", None):
+        packed = packing.pack(prompts, answers, model.device)
+        with computing(model):
+            states = packing.states(model, packed)
+        return Read(states, packed.before, packed.last, packed.targets)
+    ids, lengths = pad_rows([[*p, *a] for p, a in zip(prompts, answers, strict=True)], model.device)
+    answer_lengths = torch.tensor([len(answer) for answer in answers], device=model.device)
+    rows, columns = answer_positions(lengths - answer_lengths, answer_lengths)
+    width = ids.shape[1]
+    last = torch.arange(len(lengths), device=lengths.device) * width + lengths - 1
+    return Read(hidden_states(model, ids, lengths).flatten(0, 1), rows * width + columns, last, ids[rows, columns + 1])
+
+
 def answer_logprobs(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
@@ -275,15 +335,13 @@ def answer_logprobs(
     The gradient flows through the first; the second is detached. Logits exist for LOGIT_ROWS tokens at a time and are
     computed again in the backward pass when there are more.
     """
-    ids, lengths = pad_rows([[*p, *a] for p, a in zip(prompts, answers, strict=True)], model.device)
-    answer_lengths = torch.tensor([len(answer) for answer in answers], device=model.device)
-    rows, columns = answer_positions(lengths - answer_lengths, answer_lengths)
-    hidden = hidden_states(model, ids, lengths)[rows, columns]  # (N, d)
-    targets = ids[rows, columns + 1]  # (N,)
+    read = read_answers(model, prompts, answers)
+    hidden, targets = read.states[read.before], read.targets  # (N, d), (N,)
     head = model.get_output_embeddings()
 
     def piece(states: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        logits = head(states).float() / temperature  # (chunk, V)
+        with computing(model):
+            logits = head(states).float() / temperature  # (chunk, V)
         total = torch.logsumexp(logits, dim=-1)
         with torch.no_grad():
             spread = total - ((logits - total[:, None]).exp() * logits).sum(-1) if entropy else total
@@ -300,10 +358,8 @@ def answer_logprobs(
 
 def rewards_of(model: PreTrainedModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Tensor:
     """(B,) raw rewards: the head on the last real token, found by length; what transformers gives as logits."""
-    ids, lengths = pad_rows([[*p, *a] for p, a in zip(prompts, answers, strict=True)], model.device)
-    hidden = hidden_states(model, ids, lengths)
-    rows = torch.arange(len(lengths), device=lengths.device)
-    return model.score(hidden[rows, lengths - 1])[:, 0].float()
+    read = read_answers(model, prompts, answers)
+    return scalars(model, read.states[read.last])
 
 
 def answer_values(model: PreTrainedModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Tensor:
@@ -311,20 +367,32 @@ def answer_values(model: PreTrainedModel, prompts: Sequence[Sequence[int]], answ
 
     The reward model's bias is taken off, so that a fresh value network speaks the unit of normalised scores.
     """
-    ids, lengths = pad_rows([[*p, *a] for p, a in zip(prompts, answers, strict=True)], model.device)
-    answer_lengths = torch.tensor([len(answer) for answer in answers], device=model.device)
-    rows, columns = answer_positions(lengths - answer_lengths, answer_lengths)
-    return model.score(hidden_states(model, ids, lengths)[rows, columns])[:, 0].float() - model.config.reward_bias
+    read = read_answers(model, prompts, answers)
+    return scalars(model, read.states[read.before]) - model.config.reward_bias
 
 
-def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Indices in groups of at most `size`, longest first, so that rows of like length are padded together.
+def scalars(model: PreTrainedModel, states: Tensor) -> Tensor:
+    """(N,) of the head, in float32 also under autocast: half precision would round rewards of 5 to steps of .03."""
+    with torch.autocast(states.device.type, enabled=False):
+        return model.score(states.to(model.score.weight.dtype))[:, 0].float()
+
+
+def by_length(lengths: Sequence[int], size: int, tokens: int = 0) -> Iterator[list[int]]:
+    """Indices in groups of at most `size`, or of at most `tokens` in all where it is given, longest first.
 
     Sums over a batch do not change by it; the longest group first shows at once whether memory suffices.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
+    group: list[int] = []
+    filled = 0
+    for index in order:
+        if group and (filled + lengths[index] > tokens if tokens else len(group) >= size):
+            yield group
+            group, filled = [], 0
+        group.append(index)
+        filled += lengths[index]
+    if group:
+        yield group
 
 
 # Files

@@ -20,19 +20,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models_service.generation import generate
-from training import checkpoints, data, models
+from training import checkpoints, data, models, ranks
 from training.arguments import arg, check, required
 from training.data import Limits, Prompt
 from training.figures import mean_and_error
-from training.losses import gae, kl_penalised_rewards, policy_loss_sum, token_mask, value_loss_sum, warmup_rate, whiten
-from training.runs import Clock, Refused, Stop, Stopped, open_run
+from training.losses import (
+    adapted_beta,
+    gae,
+    kl_penalised_rewards,
+    policy_loss_sum,
+    token_mask,
+    value_loss_sum,
+    warmup_rate,
+    whiten,
+)
+from training.runs import Clock, Refused, Stop, Stopped, UsageError, open_run
 from training.trunk import Trunk, attach
 
 ROLLOUT_ROWS = 64  # answers sampled between two looks at whether to stop
@@ -56,6 +67,8 @@ class Args:
     value_learning_rate: float = arg(9e-6, "of the value network, constant after the warm-up")
     warmup_iterations: int = arg(10, "iterations of linear rise from a tenth of the rates")
     kl_beta: float = arg(0.02, "penalty per nat of log π − log π_ref, in units of the reward")
+    kl_target: float = arg(0.0, "nats per answer that an adaptive β steers for; 0 leaves β as it is")
+    kl_gain: float = arg(0.1, "most that β changes by in an iteration is a fifth of this share of it")
     ptx_coefficient: float = arg(27.8, "γ, the weight of the ptx loss; without --ptx there is none")
     ptx_per_episode: float = arg(8.0, "pretraining texts per episode of a minibatch")
     ptx_tokens: int = arg(1024, "tokens of each such text")
@@ -80,8 +93,13 @@ class Args:
     )
     eval_prompts: int = arg(256, "validation prompts answered before and after, at temperature 1; 0 is all")
     eval_samples: int = arg(1, "answers to each of them")
+    validate_every: int = arg(0, "iterations between validations, of which the best policy is saved; 0 saves the last")
+    max_kl: float = arg(0.0, "nats per answer on validation prompts above which no policy is the best; 0 is no bound")
+    patience: int = arg(0, "validations in a row without a better one after which the run ends; 0 is never")
     save_every: int = arg(10, "iterations between checkpoints; 0 saves on SIGTERM only")
     samples: int = arg(4, "answers logged per iteration, and before and after")
+    precision: str = arg("float32", "float32 or bfloat16; in the latter --ratio-tolerance has to be about 0.02")
+    checkpoint_activations: bool = arg(False, "compute blocks again in the backward pass, to hold less in memory")
     device: str = arg("auto", "cpu, cuda, or auto")
     threads: int = arg(0, "CPU threads; 0 leaves it to torch")
 
@@ -94,23 +112,47 @@ class Args:
         for name in (
             "warmup_iterations",
             "kl_beta",
+            "kl_target",
+            "kl_gain",
+            "max_kl",
             "ptx_coefficient",
             "value_weight",
             "max_grad_norm",
             "unfrozen_layers",
         ):
             check(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("eval_prompts", "save_every", "samples", "threads"):
+        for name in ("eval_prompts", "validate_every", "patience", "save_every", "samples", "threads"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("learning_rate", "value_learning_rate", "clip", "value_clip", "temperature", "ptx_per_episode"):
             check(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in ("discount", "gae_lambda"):
             check(0 <= getattr(self, name) <= 1, name, getattr(self, name), "between 0 and 1")
         check(not self.cache_trunk or self.unfrozen_layers >= 1, "cache_trunk", True, "with --unfrozen-layers")
+        check(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
+        no_both = not (self.checkpoint_activations and self.cache_trunk)
+        check(no_both, "checkpoint_activations", True, "without --cache-trunk")
+        for name in ("max_kl", "patience"):
+            check(not getattr(self, name) or self.validate_every, name, getattr(self, name), "with --validate-every")
+        check(self.kl_gain < 5, "kl_gain", self.kl_gain, "below 5: β would change its sign")
         check(self.ptx_tokens >= 2, "ptx_tokens", self.ptx_tokens, "at least 2")
         check(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "at least 0 and below 1")
         whole = self.batch_size % self.minibatch_size == 0 and self.batch_size % self.samples_per_prompt == 0
         check(whole, "batch_size", self.batch_size, "a multiple of --minibatch-size and of --samples-per-prompt")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best validated policy so far, and how long ago that was."""
+
+    step: int  # iterations done then
+    score: float  # normalised, on validation prompts
+    kl: float  # nats per answer
+    since: int = 0  # validations after it
+
+
+def is_better(seen: dict, best: Best | None, max_kl: float) -> bool:
+    """Whether a validation's score is the highest yet at a KL within bounds; the first one always is."""
+    return best is None or (seen["score"] > best.score and not (max_kl and seen["kl"] > max_kl))
 
 
 @dataclass(frozen=True)
@@ -157,8 +199,16 @@ def per_token(
     return nn.utils.rnn.pad_sequence(pieces, batch_first=True)
 
 
+class Sampling(Protocol):
+    """What of a trainer's arguments sampling and scoring ask for."""
+
+    max_answer_tokens: int
+    microbatch: int
+    missing_eos_score: float | None
+
+
 def sample_answers(
-    args: Args,
+    args: Sampling,
     prompts: Sequence[Prompt],
     *,
     seeds: Sequence[int],
@@ -244,6 +294,15 @@ def summary(answers: Answers, kl_beta: float) -> dict:
     }
 
 
+def summary_by_prompt(answers: Answers, kl_beta: float, *, prompts: int) -> dict:
+    """The same with the mean score of each prompt, and errors over prompts, as answers to one prompt are alike."""
+    found = {"prompts": prompts, **summary(answers, kl_beta)}
+    found["scores"] = answers.scores.view(prompts, -1).mean(1).tolist()
+    _, found["score_error"] = mean_and_error(found["scores"])
+    _, found["kl_error"] = mean_and_error(answers.kl.view(prompts, -1).mean(1).tolist())
+    return found
+
+
 def check_kl(answers: Answers, iteration: int) -> None:
     """Refused where the batch's KL cannot be one: not 0 before any update, or below 0 by more than 3 standard errors.
 
@@ -327,6 +386,8 @@ def flat_gradient(parameters: checkpoints.Named) -> Tensor:
 def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict:
     """Run it; returns the report. Raises Refused with a sentence, or Stopped after saving when `stop` was requested."""
     args.validate()
+    if ranks.size() > 1:
+        raise UsageError(f"ppo runs as one process, and {ranks.size()} were started; start it without a launcher")
     stop = stop or Stop()
     manifest = data.open_dataset(args.data, "prompts")
     parents = {"model": args.model, "reward": args.reward}
@@ -356,6 +417,13 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
         value = models.load_reward(args.reward, reward_tokenizer, device, head_seed=None)
         for model in (policy, reward):
             models.check_context(model, limits)
+        for model in (policy, reference, reward, value):
+            trained = model is policy or model is value
+            models.tune(
+                model,
+                precision=args.precision,
+                checkpoint_activations=args.checkpoint_activations and trained,
+            )
         reference.requires_grad_(False)
         reward.requires_grad_(False)
         parameters = models.freeze(policy, args.unfrozen_layers)
@@ -369,8 +437,8 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             trunk = trunk if shared else Trunk(reward, args.unfrozen_layers)
             attach(reward, trunk)
             attach(value, trunk)
-        optimizer = torch.optim.Adam(parameters.values(), betas=(0.9, 0.95), eps=args.adam_epsilon)
-        value_optimizer = torch.optim.Adam(value_parameters.values(), betas=(0.9, 0.95), eps=args.adam_epsilon)
+        optimizer = models.adam(parameters, args.adam_epsilon)
+        value_optimizer = models.adam(value_parameters, args.adam_epsilon)
         average = checkpoints.MovingAverage(parameters, args.ema_decay)
 
         def answer(chosen: Sequence[Prompt], *, seeds: Sequence[int], copies: int, heat: float) -> Answers | None:
@@ -396,21 +464,18 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
         def evaluate(phase: str, step: int) -> dict | None:
             """Answers to the validation prompts at temperature 1, by seeds that never change;
 
-            None when asked to stop.
+            None when asked to stop. The choice of the best has seeds of its own: what the report says is no maximum.
             """
             if not valid:
                 return {"prompts": 0, "scores": []}
             run.progress(step=step, total=args.iterations, phase=f"validating {phase}")
-            seeds = [(args.seed << 32) + (1 << 31) + index for index in range(len(valid))]
+            apart = (3 << 30) if phase == "meanwhile" else (1 << 31)
+            seeds = [(args.seed << 32) + apart + index for index in range(len(valid))]
             answers = answer(valid, seeds=seeds, copies=args.eval_samples, heat=1.0)
             if answers is None:
                 return None
             log_samples(answers, step=step, phase=phase)
-            found = {"prompts": len(valid), **summary(answers, args.kl_beta)}
-            # Answers to one prompt are alike: errors are over prompts.
-            found["scores"] = answers.scores.view(len(valid), -1).mean(1).tolist()
-            _, found["score_error"] = mean_and_error(found["scores"])
-            _, found["kl_error"] = mean_and_error(answers.kl.view(len(valid), -1).mean(1).tolist())
+            found = summary_by_prompt(answers, beta, prompts=len(valid))
             if ptx:
                 with torch.no_grad():
                     texts = ptx.draw(wanted=16, start=1 << 40)  # far from what training draws, the same each time
@@ -418,7 +483,10 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             print(f"{phase}: score {found['score']:.4f}  KL {found['kl']:.3f}  ({len(valid)} prompts)", flush=True)
             return found
 
-        step, before, clock = 0, None, Clock()
+        if args.validate_every and not valid:
+            raise Refused("--validate-every needs validation prompts, and the data set has one prompt only")
+        step, before, clock, beta = 0, None, Clock(), args.kl_beta
+        validated, best, best_weights = -1, None, {}  # the weights are there as soon as there is a best
         found = checkpoints.load_newest(run.checkpoints)
         if found:
             tensors, state = found
@@ -427,6 +495,10 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             average.unpack(tensors)
             checkpoints.restore_random_states(tensors)
             step, before, clock = state["step"], state["before"], Clock(state["seconds"])
+            beta, validated = state.get("kl_beta", beta), state.get("validated", -1)
+            best = Best(**state["best"]) if state.get("best") else None
+            if best:
+                best_weights = {name: tensors[f"best/{name}"].to(device) for name in parameters}
             del tensors
         run.truncate_logs(step=step if found else -1)
 
@@ -435,9 +507,11 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
                 **checkpoints.pack("policy", parameters, optimizer),
                 **checkpoints.pack("value", value_parameters, value_optimizer),
                 **average.pack(),
+                **{f"best/{name}": tensor for name, tensor in best_weights.items()},
                 **checkpoints.random_states(),
             }
-            state = {"before": before, "seconds": clock.seconds()}
+            state = {"before": before, "seconds": clock.seconds(), "kl_beta": beta}
+            state |= {"validated": validated, "best": asdict(best) if best else None}
             checkpoints.save(run.checkpoints, step=step, tensors=tensors, state=state)
 
         def stopped() -> Stopped:
@@ -453,7 +527,32 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
         per_iteration = args.batch_size // args.samples_per_prompt
         updates = args.batch_size // args.minibatch_size * args.inner_epochs  # optimizer steps per iteration
 
-        while step < args.iterations:
+        while True:
+            due = args.validate_every and (step % args.validate_every == 0 or step == args.iterations)
+            if due and validated < step:
+                average.swap()
+                seen = evaluate("meanwhile", step)
+                if seen is not None and is_better(seen, best, args.max_kl):
+                    best = Best(step=step, score=seen["score"], kl=seen["kl"])
+                    best_weights = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+                elif seen is not None:
+                    best = replace(best, since=best.since + 1)
+                average.swap()
+                if seen is None:
+                    raise stopped()
+                validated = step
+                run.log({"step": step, "time": clock.seconds(), "valid_score": seen["score"], "valid_kl": seen["kl"]})
+            ended_early = bool(args.patience and best and best.since >= args.patience and step < args.iterations)
+            if ended_early or step == args.iterations:
+                break
+            if (
+                args.save_every
+                and step
+                and step % args.save_every == 0
+                and step not in checkpoints.steps(run.checkpoints)
+            ):
+                save()
+
             # Rollouts change no weights, so a run that is stopped among them saves what the iteration began with.
             places = data.draw(len(prompts), wanted=per_iteration, start=step * per_iteration, seed=args.seed)
             seeds = [(args.seed << 32) + step * per_iteration + index for index in range(per_iteration)]
@@ -469,7 +568,7 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
                 lambda p, a: models.answer_values(value, p, a), prompt_ids, answers.tokens, args.microbatch
             )  # (B, T) reward still to come
             rewards = kl_penalised_rewards(
-                answers.scores, answers.logprobs, answers.reference, answers.lengths, args.kl_beta
+                answers.scores, answers.logprobs, answers.reference, answers.lengths, beta
             )  # (B, T)
             if args.whiten_rewards:
                 rewards = whiten(rewards, mask, shift_mean=False)
@@ -536,7 +635,8 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
                 "step": step,
                 "time": clock.seconds(),
                 "episodes": step * args.batch_size,
-                **summary(answers, args.kl_beta),
+                **summary(answers, beta),
+                "kl_beta": beta,
                 **{name: number for name, number in sums.items() if name not in ("ratio", "ratio_gap")},
                 "ratio_first": first["ratio"],
                 "ratio_first_gap": first["ratio_gap"],
@@ -546,6 +646,8 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
                 "value_lr": value_rate,
             }
             run.log(figures)
+            if args.kl_target:
+                beta = adapted_beta(beta, figures["kl"], target=args.kl_target, gain=args.kl_gain)
             log_samples(answers, step=step, phase="training")
             run.progress(step=step, total=args.iterations, phase="training")
             print(
@@ -553,13 +655,13 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
                 f"entropy {figures['entropy']:.2f}  length {figures['length']:.1f}",
                 flush=True,
             )
-            if args.save_every and step % args.save_every == 0 and step < args.iterations:
-                save()
 
-        average.swap()  # from here the policy is its moving average, what is saved
+        # From here the policy is what is saved: the best moving average, or the last one.
+        put = average.swap if best is None else partial(checkpoints.exchange, parameters, best_weights)
+        put()
         after = evaluate("after", step)
         if after is None:
-            average.swap()
+            put()
             raise stopped()
         models.save_model(policy, tokenizer, run.model)
         report = {
@@ -569,9 +671,12 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             "valid_answers": len(valid) * args.eval_samples,
             "valid_from": valid_from,
             "train_prompts": len(prompts),
-            "iterations": args.iterations,
-            "episodes": args.iterations * args.batch_size,
-            "updates": args.iterations * updates,
+            "iterations": step,
+            "episodes": step * args.batch_size,
+            "updates": step * updates,
+            "ended_early": ended_early,
+            "kl_beta": beta,  # that a further iteration would have
+            "best": asdict(best) if best else None,
             "reward_bias": reward.config.reward_bias,
             "skipped": {"train": dict(skipped), "valid": dict(skipped_valid), "ptx": dict(ptx.skipped) if ptx else {}},
             "trainable_parameters": sum(parameter.numel() for parameter in parameters.values()),

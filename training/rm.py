@@ -19,6 +19,7 @@ samples.jsonl and report.json.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -28,10 +29,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from training import checkpoints, data, figures, models
+from training import checkpoints, data, figures, models, ranks
 from training.arguments import arg, check, required
 from training.data import Limits, Ranking
-from training.losses import cosine_rate, kwise_loss
+from training.losses import cosine_rate, kwise_loss_sum
 from training.runs import Clock, Refused, Stop, Stopped, open_run
 from training.trunk import Trunk, attach
 
@@ -48,6 +49,7 @@ class Args:
     microbatch: int = arg(
         16, "completions per forward pass, whole rankings at a time; the result does not depend on it"
     )
+    microbatch_tokens: int = arg(0, "tokens per forward pass instead, a prompt counted once; 0 goes by --microbatch")
     learning_rate: float = arg(9e-6, "peak")
     final_rate: float = arg(0.1, "learning rate at the end, as a share of the peak")
     max_grad_norm: float = arg(0.0, "global gradient norm above which gradients are scaled down; 0 is never")
@@ -61,6 +63,8 @@ class Args:
     )
     save_every: int = arg(50, "steps between checkpoints; 0 saves on SIGTERM only")
     samples: int = arg(4, "validation rankings whose completions are logged with their rewards at the end")
+    precision: str = arg("float32", "of forward and backward: float32 or bfloat16; weights and Adam stay float32")
+    checkpoint_activations: bool = arg(False, "compute blocks again in the backward pass, to hold less in memory")
     device: str = arg("auto", "cpu, cuda, or auto")
     threads: int = arg(0, "CPU threads; 0 leaves it to torch")
 
@@ -68,19 +72,38 @@ class Args:
         """UsageError for values that make no sense."""
         for name in ("epochs", "batch_size", "microbatch", "max_prompt_tokens", "max_answer_tokens"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("unfrozen_layers", "report_prompts", "save_every", "samples", "threads", "max_grad_norm"):
+        for name in (
+            "unfrozen_layers",
+            "report_prompts",
+            "save_every",
+            "samples",
+            "threads",
+            "max_grad_norm",
+            "microbatch_tokens",
+        ):
             check(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         check(not self.cache_trunk or self.unfrozen_layers >= 1, "cache_trunk", True, "with --unfrozen-layers")
+        check(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
+        check(
+            not (self.checkpoint_activations and self.cache_trunk),
+            "checkpoint_activations",
+            True,
+            "without --cache-trunk",
+        )
         check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         check(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "between 0 and 1")
 
 
-def groups_of(rankings: Sequence[Ranking], rows: int) -> Iterator[list[int]]:
-    """Indices of rankings in groups of at most `rows` completions (or one ranking), longest first to pad little."""
+def groups_of(rankings: Sequence[Ranking], rows: int, tokens: int = 0) -> Iterator[list[int]]:
+    """Indices of rankings in groups, longest first: at most `rows` completions, or `tokens` tokens where it is given.
+
+    A ranking is never divided. Tokens are counted as they are computed, a prompt once for all its completions.
+    """
+    sizes = [len(r.prompt) + sum(map(len, r.answers)) if tokens else len(r.answers) for r in rankings]
     widths = [len(r.prompt) + max(map(len, r.answers)) for r in rankings]
     group: list[int] = []
     for index in sorted(range(len(rankings)), key=lambda i: -widths[i]):
-        if group and sum(len(rankings[i].answers) for i in [*group, index]) > rows:
+        if group and sum(sizes[i] for i in [*group, index]) > (tokens or rows):
             yield group
             group = []
         group.append(index)
@@ -88,29 +111,38 @@ def groups_of(rankings: Sequence[Ranking], rows: int) -> Iterator[list[int]]:
         yield group
 
 
-def forward(model: PreTrainedModel, rankings: Sequence[Ranking]) -> list[Tensor]:
-    """A (K,) tensor of raw rewards for each ranking; every completion goes through the model once."""
+def forward(model: PreTrainedModel, rankings: Sequence[Ranking]) -> Tensor:
+    """(ΣK,) raw rewards, ranking after ranking; every prompt and completion goes through the model once."""
     prompts = [ranking.prompt for ranking in rankings for _ in ranking.answers]
     answers = [answer for ranking in rankings for answer in ranking.answers]
-    rewards = models.rewards_of(model, prompts, answers)  # (ΣK,)
-    return list(rewards.split([len(ranking.answers) for ranking in rankings]))
+    return models.rewards_of(model, prompts, answers)
 
 
-def accumulate(model: PreTrainedModel, batch: Sequence[Ranking], *, rows: int) -> tuple[float, float]:
-    """Add the gradient of the batch's mean loss per prompt, about `rows` completions at a time;
+def accumulate(model: PreTrainedModel, batch: Sequence[Ranking], *, rows: int, tokens: int = 0) -> tuple[float, float]:
+    """Add the gradient of the batch's mean loss per prompt, some rankings at a time (see `groups_of`), of several ranks
 
-    loss (nats) and accuracy.
+    each its share; loss (nats) and accuracy.
     """
+    own = ranks.share(batch)
     total, right, pairs = 0.0, 0.0, 0
-    for group in groups_of(batch, rows):
-        loss = torch.zeros((), device=model.device)
-        for index, rewards in zip(group, forward(model, [batch[i] for i in group]), strict=True):
-            loss = loss + kwise_loss(rewards, torch.tensor(batch[index].ranks, device=model.device))
-            right += hits(rewards.tolist(), batch[index])
-            pairs += len(batch[index].pairs)
-        (loss / len(batch)).backward()
-        total += loss.item() / len(batch)
+    for group in groups_of(own, rows, tokens):
+        rankings = [own[i] for i in group]
+        rewards = forward(model, rankings)
+        loss = kwise_loss_sum(rewards, [ranking.ranks for ranking in rankings]) / len(batch)
+        loss.backward()
+        total += loss.item()
+        for ranking, values in zip(rankings, by_ranking(rewards, rankings), strict=True):
+            right += hits(values, ranking)
+            pairs += len(ranking.pairs)
+    ranks.add_gradients(p for p in model.parameters() if p.requires_grad)
+    total, right, pairs = ranks.total([total, right, pairs], model.device)
     return total, right / pairs
+
+
+def by_ranking(rewards: Tensor, rankings: Sequence[Ranking]) -> list[list[float]]:
+    """The rewards of each ranking's completions."""
+    values = iter(rewards.tolist())
+    return [list(itertools.islice(values, len(ranking.answers))) for ranking in rankings]
 
 
 def hits(rewards: Sequence[float], ranking: Ranking) -> float:
@@ -119,12 +151,13 @@ def hits(rewards: Sequence[float], ranking: Ranking) -> float:
 
 
 @torch.no_grad()
-def score(model: PreTrainedModel, rankings: Sequence[Ranking], *, rows: int) -> list[list[float]]:
+def score(model: PreTrainedModel, rankings: Sequence[Ranking], *, rows: int, tokens: int = 0) -> list[list[float]]:
     """Raw rewards of each ranking's completions, in the order given."""
     scores: list[list[float]] = [[] for _ in rankings]
-    for group in groups_of(rankings, rows):
-        for index, rewards in zip(group, forward(model, [rankings[i] for i in group]), strict=True):
-            scores[index] = rewards.tolist()
+    for group in groups_of(rankings, rows, tokens):
+        of = [rankings[i] for i in group]
+        for index, own in zip(group, by_ranking(forward(model, of), of), strict=True):
+            scores[index] = own
     return scores
 
 
@@ -192,6 +225,8 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
     """Run it; returns the report. Raises Refused with a sentence, or Stopped after saving when `stop` was requested."""
     args.validate()
     stop = stop or Stop()
+    device = models.pick_device(args.device)
+    ranks.join(device)
     manifest = data.open_dataset(args.data, "comparisons")
     if args.demonstrations:
         data.open_dataset(args.demonstrations, "demonstrations")
@@ -213,14 +248,17 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             examples, skipped_examples = data.read_demonstrations(args.demonstrations, "train", tokenizer, limits)
             data.refuse_empty(examples, skipped_examples, what="demonstration", folder=args.demonstrations)
 
-        model = models.load_reward(args.model, tokenizer, models.pick_device(args.device), head_seed=args.seed)
+        model = models.load_reward(args.model, tokenizer, device, head_seed=args.seed)
         models.check_context(model, limits)
         parameters = models.freeze(model, args.unfrozen_layers)
         if args.cache_trunk:
             attach(model, Trunk(model, args.unfrozen_layers))
-        optimizer = torch.optim.Adam(parameters.values(), betas=(0.9, 0.95), eps=args.adam_epsilon)
+        models.tune(model, precision=args.precision, checkpoint_activations=args.checkpoint_activations)
+        optimizer = models.adam(parameters, args.adam_epsilon)
         per_epoch = math.ceil(len(train_set) / args.batch_size)
         total = per_epoch * args.epochs
+
+        pieces = {"rows": args.microbatch, "tokens": args.microbatch_tokens}
 
         step, valid_accuracy, valid_scores, clock = 0, None, None, Clock()
         found = checkpoints.load_newest(run.checkpoints)
@@ -233,18 +271,23 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
         run.truncate_logs(step=step if found else -1)
 
         def save() -> None:
+            if ranks.rank() > 0:
+                return
             tensors = {**checkpoints.pack("reward", parameters, optimizer), **checkpoints.random_states()}
             checkpoints.save(run.checkpoints, step=step, tensors=tensors, state={"seconds": clock.seconds()})
 
-        while step < total or stop.requested:
-            if stop.requested:
+        while True:
+            stopped = ranks.anybody(stop.requested, device)
+            if step >= total and not stopped:
+                break
+            if stopped:
                 save()
                 raise Stopped(f"saved after step {step} of {total}; --resume goes on")
             epoch, place = divmod(step, per_epoch)
             order = data.order_of_epoch(len(train_set), seed=args.seed, epoch=epoch)
             chosen = order[place * args.batch_size : (place + 1) * args.batch_size]
 
-            loss, accuracy = accumulate(model, [train_set[i] for i in chosen], rows=args.microbatch)
+            loss, accuracy = accumulate(model, [train_set[i] for i in chosen], **pieces)
             grad_norm = nn.utils.clip_grad_norm_(parameters.values(), args.max_grad_norm or math.inf).item()
             if not math.isfinite(loss) or not math.isfinite(grad_norm):
                 raise Refused(
@@ -261,20 +304,23 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             row = {"step": step, "time": clock.seconds(), "loss": loss, "accuracy": accuracy, "lr": rate}
             run.progress(step=step, total=total, phase="training")
             if step % per_epoch == 0 and valid_set:
-                valid_scores = score(model, valid_set, rows=args.microbatch)
+                valid_scores = score(model, valid_set, **pieces)
                 valid_accuracy = measure(valid_set, valid_scores, seed=args.seed)["accuracy"]
                 row["valid_accuracy"] = valid_accuracy
             run.log({**row, "grad_norm": grad_norm, "epoch": step / per_epoch})
-            print(f"step {step}/{total}  loss {loss:.4f}  accuracy {accuracy:.3f}  valid {valid_accuracy}", flush=True)
+            if ranks.rank() == 0:
+                print(
+                    f"step {step}/{total}  loss {loss:.4f}  accuracy {accuracy:.3f}  valid {valid_accuracy}", flush=True
+                )
             if args.save_every and step % args.save_every == 0 and step < total:
                 save()
 
         run.progress(step=total, total=total, phase="scoring")
         seen = data.order_of_epoch(len(train_set), seed=args.seed, epoch=0)[: args.report_prompts or None]
         seen = [train_set[i] for i in seen]
-        train_scores = score(model, seen, rows=args.microbatch)
+        train_scores = score(model, seen, **pieces)
         if valid_scores is None:  # resumed after the last step
-            valid_scores = score(model, valid_set, rows=args.microbatch)
+            valid_scores = score(model, valid_set, **pieces)
         if examples:
             bias = demonstrations_mean(model, examples, rows=args.microbatch)
             bias_from = f"mean reward of {len(examples)} demonstrations"
@@ -287,7 +333,8 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             for answer, rank, value in zip(ranking.answers, ranking.ranks, values, strict=True):
                 text = {"prompt": ranking.text, "completion": models.text_of(tokenizer, answer)}
                 run.sample({"step": step, **text, "score": value - bias, "rank": rank})
-        models.save_model(model, tokenizer, run.model)
+        if ranks.rank() == 0:
+            models.save_model(model, tokenizer, run.model)
         valid, fitted = measure(valid_set, valid_scores, seed=args.seed), measure(seen, train_scores, seed=args.seed)
         report = {
             "algorithm": "rm",
@@ -308,5 +355,6 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             "seconds": clock.seconds(),
         }
         run.report(report)
-        checkpoints.remove_all(run.checkpoints)
+        if ranks.rank() == 0:
+            checkpoints.remove_all(run.checkpoints)
         return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,8 +69,19 @@ def open_run(
     """The run folder, and whether its run has ended already; how the block ends is written to run.json.
 
     `dataset` is the manifest, `parents` name → model folder. Raises UsageError where the folder holds another run, or
-    one that is not asked to go on; Refused where data or parents have changed since it began.
+    one that is not asked to go on; Refused where data or parents have changed since it began. Of several processes
+    the first one writes it; the others get a folder that goes away, and resume from the same checkpoints.
     """
+    from training import ranks  # here: it loads torch, which takes seconds, and --help needs none
+
+    if ranks.rank() > 0:
+        with tempfile.TemporaryDirectory(prefix="kwise-rank-") as folder:
+            run = RunFolder(Path(folder))
+            run.create(algorithm=algorithm, args=asdict(args), seed=args.seed)
+            ranks.wait()
+            run.checkpoints = Path(args.out) / "checkpoints"
+            yield run, RunFolder(Path(args.out)).describe()["state"] == "done"
+        return
     run = RunFolder(Path(args.out))
     lineage = {
         "dataset": {"path": args.data, "content_hash": dataset["content_hash"], "kind": dataset["kind"]},
@@ -80,12 +92,14 @@ def open_run(
             raise UsageError(f"{run.path} holds a run already; choose another --out, or add --resume to go on with it")
         check_same(run, algorithm, args, lineage)
         if run.describe()["state"] == "done":
+            ranks.wait()
             yield run, True
             return
         run.update(state="running", error=None)
     else:
         run.create(algorithm=algorithm, args=asdict(args), seed=args.seed, code_version=code_version(), **lineage)
     run.progress(step=run.read_progress()["step"], total=run.read_progress()["total"], phase="loading")
+    ranks.wait()
     try:
         yield run, False
     except Stopped:

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from training import checkpoints, data, models
+from training import checkpoints, data, models, ranks
 from training.arguments import arg, check, required
 from training.data import Demonstration, Limits
 from training.losses import cosine_rate
@@ -41,6 +41,7 @@ class Args:
     epochs: int = arg(16, "passes over the demonstrations")
     batch_size: int = arg(32, "demonstrations per optimizer step")
     microbatch: int = arg(8, "demonstrations per forward pass; the result does not depend on it")
+    microbatch_tokens: int = arg(0, "tokens per forward pass instead; 0 goes by --microbatch")
     learning_rate: float = arg(9.65e-6, "peak")
     final_rate: float = arg(0.1, "learning rate at the end, as a share of the peak")
     residual_dropout: float = arg(0.2, "share of each sub-layer's output that is dropped")
@@ -55,6 +56,8 @@ class Args:
     save_every: int = arg(100, "steps between checkpoints; 0 saves on SIGTERM only")
     samples: int = arg(4, "validation prompts whose greedy answers are logged at the end")
     sample_tokens: int = arg(64, "tokens of each such answer at most")
+    precision: str = arg("float32", "of forward and backward: float32 or bfloat16; weights and Adam stay float32")
+    checkpoint_activations: bool = arg(False, "compute blocks again in the backward pass, to hold less in memory")
     device: str = arg("auto", "cpu, cuda, or auto")
     threads: int = arg(0, "CPU threads; 0 leaves it to torch")
 
@@ -63,9 +66,16 @@ class Args:
         for name in ("epochs", "batch_size", "microbatch", "max_prompt_tokens", "max_answer_tokens"):
             check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         check(self.sample_tokens >= 1, "sample_tokens", self.sample_tokens, "at least 1; --samples 0 logs none")
-        for name in ("unfrozen_layers", "save_every", "samples", "threads", "max_grad_norm"):
+        for name in ("unfrozen_layers", "save_every", "samples", "threads", "max_grad_norm", "microbatch_tokens"):
             check(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         check(not self.cache_trunk or self.unfrozen_layers >= 1, "cache_trunk", True, "with --unfrozen-layers")
+        check(self.precision in ("float32", "bfloat16"), "precision", self.precision, "float32 or bfloat16")
+        check(
+            not (self.checkpoint_activations and self.cache_trunk),
+            "checkpoint_activations",
+            True,
+            "without --cache-trunk",
+        )
         check(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         check(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "between 0 and 1")
         check(0 <= self.residual_dropout < 1, "residual_dropout", self.residual_dropout, "at least 0 and below 1")
@@ -75,27 +85,34 @@ class Args:
         )
 
 
-def accumulate(model: PreTrainedModel, batch: Sequence[Demonstration], *, rows: int) -> float:
-    """Add the gradient of the batch's mean loss per answer token, `rows` demonstrations at a time; the loss in nats."""
-    tokens = sum(len(example.answer) for example in batch)
+def accumulate(model: PreTrainedModel, batch: Sequence[Demonstration], *, rows: int, at_once: int = 0) -> float:
+    """Add the gradient of the batch's mean loss per answer token; the loss in nats. Of several ranks each its share.
+
+    `rows` demonstrations at a time, or `at_once` tokens where it is given, without padding.
+    """
+    tokens = sum(len(example.answer) for example in batch)  # of all ranks
+    own = ranks.share(batch)
     total = 0.0
-    for group in models.by_length([len(e.prompt) + len(e.answer) for e in batch], rows):
-        prompts, answers = [batch[i].prompt for i in group], [batch[i].answer for i in group]
+    for group in models.by_length([len(e.prompt) + len(e.answer) for e in own], rows, at_once):
+        prompts, answers = [own[i].prompt for i in group], [own[i].answer for i in group]
         logprobs, _ = models.answer_logprobs(model, prompts, answers)  # (N,) nats
         loss = -logprobs.sum() / tokens
         loss.backward()
         total += loss.item()
-    return total
+    ranks.add_gradients(p for p in model.parameters() if p.requires_grad)
+    return ranks.total([total], model.device)[0]
 
 
 @torch.no_grad()
-def mean_loss(model: PreTrainedModel, examples: Sequence[Demonstration], *, rows: int) -> float | None:
+def mean_loss(
+    model: PreTrainedModel, examples: Sequence[Demonstration], *, rows: int, at_once: int = 0
+) -> float | None:
     """Mean cross-entropy per answer token, nats, without dropout; None for no examples."""
     if not examples:
         return None
     model.eval()
     total = 0.0
-    for group in models.by_length([len(e.prompt) + len(e.answer) for e in examples], rows):
+    for group in models.by_length([len(e.prompt) + len(e.answer) for e in examples], rows, at_once):
         logprobs, _ = models.answer_logprobs(
             model, [examples[i].prompt for i in group], [examples[i].answer for i in group]
         )
@@ -107,6 +124,8 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
     """Run it; returns the report. Raises Refused with a sentence, or Stopped after saving when `stop` was requested."""
     args.validate()
     stop = stop or Stop()
+    device = models.pick_device(args.device)
+    ranks.join(device)
     manifest = data.open_dataset(args.data, "demonstrations")
     with open_run("sft", args, dataset=manifest, parents={"model": args.model}, resume=resume) as (run, finished):
         if finished:
@@ -122,15 +141,18 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
         data.refuse_empty(train_set, skipped, what="demonstration", folder=args.data)
         train_set, valid_set, valid_from = data.split_validation(train_set, valid_set, seed=args.seed)
 
-        model = models.load_policy(args.model, models.pick_device(args.device))
+        model = models.load_policy(args.model, device)
         models.check_context(model, limits)
         parameters = models.freeze(model, args.unfrozen_layers)
         models.add_residual_dropout(model, args.residual_dropout)
         if args.cache_trunk:
             attach(model, Trunk(model, args.unfrozen_layers))
-        optimizer = torch.optim.Adam(parameters.values(), betas=(0.9, 0.95), eps=args.adam_epsilon)
+        models.tune(model, precision=args.precision, checkpoint_activations=args.checkpoint_activations)
+        optimizer = models.adam(parameters, args.adam_epsilon)
         per_epoch = math.ceil(len(train_set) / args.batch_size)
         total = per_epoch * args.epochs
+
+        pieces = {"rows": args.microbatch, "at_once": args.microbatch_tokens}
 
         step, loss, clock = 0, None, Clock()
         found = checkpoints.load_newest(run.checkpoints)
@@ -145,10 +167,12 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
         run.truncate_logs(step=step if found else -1)
         if not found:
             run.progress(step=0, total=total, phase="validating")
-            valid_before = valid_loss = mean_loss(model, valid_set, rows=args.microbatch)
+            valid_before = valid_loss = mean_loss(model, valid_set, **pieces)
             run.log({"step": 0, "time": clock.seconds(), "valid_loss": valid_before})
 
         def save() -> None:
+            if ranks.rank() > 0:
+                return
             tensors = {**checkpoints.pack("policy", parameters, optimizer), **checkpoints.random_states()}
             state = {
                 "loss": loss,
@@ -158,8 +182,11 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             }
             checkpoints.save(run.checkpoints, step=step, tensors=tensors, state=state)
 
-        while step < total or stop.requested:
-            if stop.requested:
+        while True:
+            stopped = ranks.anybody(stop.requested, device)
+            if step >= total and not stopped:
+                break
+            if stopped:
                 save()
                 raise Stopped(f"saved after step {step} of {total}; --resume goes on")
             epoch, place = divmod(step, per_epoch)
@@ -167,7 +194,9 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             chosen = order[place * args.batch_size : (place + 1) * args.batch_size]
 
             model.train()
-            loss = accumulate(model, [train_set[i] for i in chosen], rows=args.microbatch)
+            if ranks.size() > 1:  # each rank drops other things, and a resumed one the same again
+                torch.manual_seed(args.seed * 1_000_003 + step * ranks.size() + ranks.rank())
+            loss = accumulate(model, [train_set[i] for i in chosen], **pieces)
             grad_norm = nn.utils.clip_grad_norm_(parameters.values(), args.max_grad_norm or math.inf).item()
             if not math.isfinite(loss) or not math.isfinite(grad_norm):
                 raise Refused(
@@ -183,10 +212,11 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
 
             row = {"step": step, "time": clock.seconds(), "loss": loss, "lr": rate, "grad_norm": grad_norm}
             if step % per_epoch == 0:
-                valid_loss = row["valid_loss"] = mean_loss(model, valid_set, rows=args.microbatch)
+                valid_loss = row["valid_loss"] = mean_loss(model, valid_set, **pieces)
             run.log({**row, "epoch": step / per_epoch})
             run.progress(step=step, total=total, phase="training")
-            print(f"step {step}/{total}  loss {loss:.4f}  valid {valid_loss}", flush=True)
+            if ranks.rank() == 0:
+                print(f"step {step}/{total}  loss {loss:.4f}  valid {valid_loss}", flush=True)
             if args.save_every and step % args.save_every == 0 and step < total:
                 save()
 
@@ -196,7 +226,8 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
         texts = models.greedy_answers(model, tokenizer, [example.prompt for example in shown], args.sample_tokens)
         for example, text in zip(shown, texts, strict=True):
             run.sample({"step": step, "prompt": example.text, "completion": text})
-        models.save_model(model, tokenizer, run.model)
+        if ranks.rank() == 0:
+            models.save_model(model, tokenizer, run.model)
         report = {
             "algorithm": "sft",
             "valid_loss_before": valid_before,
@@ -213,5 +244,6 @@ def train(args: Args, *, resume: bool = False, stop: Stop | None = None) -> dict
             "seconds": clock.seconds(),
         }
         run.report(report)
-        checkpoints.remove_all(run.checkpoints)
+        if ranks.rank() == 0:
+            checkpoints.remove_all(run.checkpoints)
         return report

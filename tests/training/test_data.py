@@ -1,6 +1,9 @@
 import json
 
 import pytest
+from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
+from tokenizers import models as bpe
+from transformers import PreTrainedTokenizerFast
 
 from tests.training.conftest import demonstration, question, ranking, write_dataset
 from training import data
@@ -19,6 +22,24 @@ def test_tokens_never_merge_across_prompt_and_answer(tokenizer):
     merged = tokenizer_plain("the cat").input_ids
     assert answer[:-1] != merged[-len(answer[:-1]) :] or len(merged) < len(answer)
     assert answer == [*tokenizer_plain("e cat", add_special_tokens=False).input_ids, tokenizer_plain.eos_token_id]
+
+
+def test_a_tokenizer_that_would_merge_over_the_boundary_does_not(tmp_path):
+    """Byte pairs that do not stop at white space: the blank line and the answer's first word are one token to it."""
+    core = Tokenizer(bpe.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    core.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=320, special_tokens=["<eos>"], initial_alphabet=alphabet)
+    core.train_from_iterator(["x\n\nthe cat"] * 9, trainer)
+    merging = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<eos>")
+    whole = merging("x\n\nthe cat").input_ids
+    folder = write_dataset(tmp_path / "d", "demonstrations", [demonstration(1, "x", "the cat")])
+    row = data.read_demonstrations(folder, "train", merging, WIDE)[0][0]
+    assert merging.decode(row.prompt) == "x\n\n"
+    assert merging.decode(row.answer) == "the cat<eos>"
+    assert len(row.prompt) + len(row.answer) > len(whole) + 1  # it would have merged
+    assert row.prompt == data.prompt_ids(merging, question("x"))  # as a policy sees it that samples
 
 
 def test_chat_prompt_ends_where_the_assistant_begins(tokenizer):
@@ -82,9 +103,9 @@ def test_wrong_or_damaged_data_sets_are_named(tmp_path, demonstrations):
         data.open_dataset(str(tmp_path), "comparisons")
     folder = tmp_path / "d"
     write_dataset(folder, "demonstrations", [demonstration(1, "x", "a")])
-    (folder / "train.jsonl").chmod(0o644)
-    (folder / "train.jsonl").write_text("{}\n")
-    with pytest.raises(Refused, match="damaged: train.jsonl has changed"):
+    (folder / "train-00000.jsonl.zst").chmod(0o644)
+    (folder / "train-00000.jsonl.zst").write_text("{}\n")
+    with pytest.raises(Refused, match="damaged: train-00000.jsonl.zst has changed"):
         data.open_dataset(str(folder), "demonstrations")
 
 

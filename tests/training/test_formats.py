@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from training.formats import (
     RunFolder,
     canonical_json,
     iter_rows,
+    kto_rows,
     pairs_of,
     read_manifest,
     verify,
@@ -23,7 +25,7 @@ def ranking(number: int, ranks=(2, 1, 2)) -> dict:
 
 
 def write(out, rows=3, **question):
-    with DatasetWriter(out, kind="comparisons", question=question) as writer:
+    with DatasetWriter(out, kind="comparisons", question=question, formats=["trl"]) as writer:
         for number in range(rows):
             writer.add("valid" if number == 2 else "train", ranking(number))
         return writer.finish(counts={"rows": rows}, exclusions={}, extra={})
@@ -54,7 +56,40 @@ def test_same_rows_and_question_give_the_same_bytes_and_hash(unlocked):
     first, second = write(unlocked / "a", split="train"), write(unlocked / "b", split="train")
     other = write(unlocked / "c", split="valid")
     assert first["content_hash"] == second["content_hash"] != other["content_hash"]
-    assert (unlocked / "a/train.jsonl").read_bytes() == (unlocked / "b/train.jsonl").read_bytes()
+    assert (unlocked / "a/train-00000.jsonl.zst").read_bytes() == (unlocked / "b/train-00000.jsonl.zst").read_bytes()
+
+
+def test_rows_come_back_from_shards_in_their_order(unlocked):
+    with DatasetWriter(unlocked / "set", kind="comparisons", question={}, shard_rows=2, formats=["kto"]) as writer:
+        for number in range(5):
+            writer.add("train", ranking(number))
+        manifest = writer.finish(counts={}, exclusions={}, extra={})
+    assert [(entry["path"], entry["rows"]) for entry in manifest["files"] if entry["path"].startswith("train")] == [
+        ("train-00000.jsonl.zst", 2),
+        ("train-00001.jsonl.zst", 2),
+        ("train-00002.jsonl.zst", 1),
+    ]
+    assert [row["id"] for row in iter_rows(unlocked / "set", "train")] == [f"r{number}" for number in range(5)]
+    assert verify(unlocked / "set") == []
+
+
+def test_folders_of_version_1_are_read_and_keep_their_name(tmp_path):
+    line = canonical_json(ranking(0)) + b"\n"
+    (tmp_path / "train.jsonl").write_bytes(line)
+    files = [{"path": "train.jsonl", "sha256": hashlib.sha256(line).hexdigest(), "rows": 1, "bytes": len(line)}]
+    body = {"format": "kwise-dataset", "version": 1, "kind": "comparisons", "question": {}}
+    listed = [{key: entry[key] for key in ("path", "sha256", "rows")} for entry in files]
+    name = hashlib.sha256(canonical_json({**body, "files": listed})).hexdigest()
+    manifest = {**body, "files": files, "counts": {}, "exclusions": {}, "content_hash": name}
+    (tmp_path / "manifest.json").write_bytes(canonical_json(manifest))
+    assert verify(tmp_path) == []
+    assert list(iter_rows(tmp_path, "train")) == [ranking(0)]
+
+
+def test_unpaired_says_what_beats_more_than_beats_it_once_and_nothing_of_what_is_even():
+    labels = {row["completion_id"]: row["label"] for row in kto_rows("comparisons", ranking(0, ranks=(1, 2, 2, 3)))}
+    assert labels == {"c0": True, "c3": False}
+    assert list(kto_rows("comparisons", ranking(0, ranks=(1, 1, 1)))) == []
 
 
 def test_nothing_is_seen_before_it_is_complete(unlocked):
@@ -73,8 +108,8 @@ def test_a_data_set_never_replaces_another(unlocked):
 @pytest.mark.parametrize(
     "damage, words",
     [
-        (lambda folder: (folder / "train.jsonl").write_bytes(b"{}\n"), "train.jsonl has changed"),
-        (lambda folder: (folder / "train.jsonl").unlink(), "train.jsonl is missing"),
+        (lambda folder: (folder / "train-00000.jsonl.zst").write_bytes(b"{}\n"), "train-00000.jsonl.zst has changed"),
+        (lambda folder: (folder / "train-00000.jsonl.zst").unlink(), "train-00000.jsonl.zst is missing"),
         (lambda folder: (folder / "extra.jsonl").touch(), "extra.jsonl is not in the manifest"),
     ],
 )

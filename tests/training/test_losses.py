@@ -7,12 +7,12 @@ import torch
 from torch.autograd import gradcheck
 
 from training.losses import (
+    adapted_beta,
     cosine_rate,
     gae,
     kl_penalised_rewards,
     kwise_loss,
     policy_loss_sum,
-    token_mask,
     value_loss_sum,
     warmup_rate,
     whiten,
@@ -87,8 +87,7 @@ def test_kl_penalty_carries_no_gradient():
 def test_gae_equals_its_definition(discount, lam):
     torch.manual_seed(1)
     rewards, values = torch.randn(5, 7, dtype=torch.float64), torch.randn(5, 7, dtype=torch.float64)
-    lengths = torch.tensor([7, 1, 4, 6, 2])
-    rewards = rewards * token_mask(lengths, 7)
+    lengths = torch.tensor([7, 1, 4, 6, 2])  # what is behind them must not leak in
     advantages, returns = gae(rewards, values, lengths, discount=discount, lam=lam)
     for row, length in enumerate(lengths.tolist()):
         for t in range(7):
@@ -166,3 +165,12 @@ def test_cosine_falls_from_the_peak_to_a_tenth():
 def test_warmup_rises_from_a_tenth_and_stays():
     assert [warmup_rate(1.0, i, warmup=10) for i in (0, 5, 10, 400)] == pytest.approx([0.1, 0.55, 1.0, 1.0])
     assert warmup_rate(1.0, 0, warmup=0) == 1.0
+
+
+def test_beta_follows_the_kl_by_at_most_a_fifth_of_its_gain():
+    # 6 nats for 5 are 20 % too many: the most that counts. 5.5 are 10 %, 4.9 are −2 %.
+    assert adapted_beta(0.1, 6.0, target=5.0, gain=0.1) == pytest.approx(0.1 * 1.02)
+    assert adapted_beta(0.1, 60.0, target=5.0, gain=0.1) == pytest.approx(0.1 * 1.02)
+    assert adapted_beta(0.1, 5.5, target=5.0, gain=0.1) == pytest.approx(0.1 * 1.01)
+    assert adapted_beta(0.1, 4.9, target=5.0, gain=0.5) == pytest.approx(0.1 * 0.99)
+    assert adapted_beta(0.1, 0.0, target=5.0, gain=0.1) == pytest.approx(0.1 * 0.98)

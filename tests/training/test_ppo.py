@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -218,6 +219,13 @@ def test_the_policy_learns_what_is_rewarded(tmp_path, prompts, policy_dir, rewar
     assert report["kl_after"] > 0
 
 
+def test_the_reference_stays_where_it_was(tmp_path, prompts, policy_dir, reward_dir):
+    ppo.train(arguments(prompts, policy_dir, reward_dir, tmp_path / "run", learning_rate=5e-3, max_answer_tokens=20))
+    kl = [row["kl"] for row in metrics_of(tmp_path / "run")]
+    assert kl[0] == 0
+    assert abs(kl[1]) > 1e-3
+
+
 def test_the_saved_model_is_the_moving_average(tmp_path, prompts, policy_dir, reward_dir, monkeypatch):
     averages = []
     real = checkpoints.MovingAverage.swap
@@ -235,7 +243,14 @@ def test_the_saved_model_is_the_moving_average(tmp_path, prompts, policy_dir, re
 
 @pytest.mark.parametrize(
     ("looks", "changes"),
-    [(0, {}), (5, {}), (100, {}), (5, {"unfrozen_layers": 1, "cache_trunk": True, "inner_epochs": 2})],
+    [
+        (0, {}),
+        (5, {}),
+        (100, {}),
+        (5, {"unfrozen_layers": 1, "cache_trunk": True, "inner_epochs": 2}),
+        # a look before and after each batch of rollouts: in the first validation, an iteration, a later validation
+        *((looks, {"validate_every": 1, "kl_target": 0.5, "kl_gain": 1.0}) for looks in (2, 6, 8, 10, 13)),
+    ],
 )
 def test_a_stopped_run_gives_what_an_uninterrupted_one_gives(
     tmp_path, prompts, policy_dir, reward_dir, demonstrations, looks, changes
@@ -253,7 +268,65 @@ def test_a_stopped_run_gives_what_an_uninterrupted_one_gives(
         again = ppo.train(args, resume=True)
     assert_same_weights(whole, parts)
     assert {**report, "seconds": 0} == {**again, "seconds": 0}
-    assert [row["step"] for row in metrics_of(parts)] == [1, 2, 3]
+    assert [{**row, "time": 0} for row in metrics_of(whole)] == [{**row, "time": 0} for row in metrics_of(parts)]
+    assert [row["step"] for row in metrics_of(parts) if "score" in row] == [1, 2, 3]
+
+
+def test_beta_rises_while_the_kl_is_over_its_target(tmp_path, prompts, policy_dir, reward_dir):
+    changes = {"iterations": 4, "kl_target": 1e-3, "kl_gain": 1.0, "learning_rate": 3e-3, "max_answer_tokens": 20}
+    report = ppo.train(arguments(prompts, policy_dir, reward_dir, tmp_path / "run", **changes))
+    rows = metrics_of(tmp_path / "run")
+    beta = 0.02
+    for row in rows:
+        assert row["kl_beta"] == pytest.approx(beta)
+        assert row["reward"] == pytest.approx(row["score"] - beta * row["kl"])
+        beta *= 1 + min(0.2, max(-0.2, (row["kl"] - 1e-3) / 1e-3))
+    assert report["kl_beta"] == pytest.approx(beta)
+    assert {row["kl_beta"] for row in rows} > {0.02}
+
+
+def scripted(monkeypatch, validations):
+    """Validations get these (score, KL), one after the other; all else is as it is."""
+    given, real = iter(validations), ppo.summary
+
+    def summary(answers, beta):
+        found = real(answers, beta)
+        if answers.sampler_gap == "validation":
+            found["score"], found["kl"] = next(given)
+        return found
+
+    sample = ppo.sample_answers
+
+    def marked(args, chosen, *, seeds, **named):
+        answers = sample(args, chosen, seeds=seeds, **named)
+        meanwhile = list(seeds)[0] % (1 << 32) >= 3 << 30
+        return replace(answers, sampler_gap="validation") if meanwhile else answers
+
+    monkeypatch.setattr(ppo, "summary", summary)
+    monkeypatch.setattr(ppo, "sample_answers", marked)
+
+
+def test_the_best_policy_within_the_kl_bound_is_saved(tmp_path, prompts, policy_dir, reward_dir, monkeypatch):
+    common = {"validate_every": 1, "max_kl": 5.0, "iterations": 4, "ema_decay": 0.0}
+    scripted(monkeypatch, [(0.0, 0.0), (1.0, 1.0), (2.0, 4.0), (9.0, 6.0), (1.5, 2.0)])
+    report = ppo.train(arguments(prompts, policy_dir, reward_dir, tmp_path / "run", **common))
+    assert report["best"] == {"step": 2, "score": 2.0, "kl": 4.0, "since": 2}
+    assert (report["iterations"], report["ended_early"]) == (4, False)
+    rows = [row for row in metrics_of(tmp_path / "run") if "valid_score" in row]
+    assert [(row["step"], row["valid_score"]) for row in rows] == [(0, 0), (1, 1), (2, 2), (3, 9), (4, 1.5)]
+    monkeypatch.undo()
+    two = {**common, "iterations": 2, "validate_every": 0, "max_kl": 0.0}
+    ppo.train(arguments(prompts, policy_dir, reward_dir, tmp_path / "two", **two))
+    assert_same_weights(tmp_path / "run", tmp_path / "two")
+
+
+def test_a_run_without_progress_ends_early(tmp_path, prompts, policy_dir, reward_dir, monkeypatch):
+    scripted(monkeypatch, [(0.0, 0.0), (1.0, 1.0), (0.5, 1.0), (1.0, 1.0), (9.0, 1.0)])
+    common = {"validate_every": 1, "patience": 2, "iterations": 9}
+    report = ppo.train(arguments(prompts, policy_dir, reward_dir, tmp_path / "run", **common))
+    assert (report["iterations"], report["episodes"], report["ended_early"]) == (3, 24, True)
+    assert report["best"]["step"] == 1
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "done"
 
 
 def test_a_stop_in_the_last_evaluation_is_resumed(tmp_path, prompts, policy_dir, reward_dir, monkeypatch):
@@ -295,6 +368,10 @@ def test_nonsense_is_refused_by_flag(tmp_path, prompts, policy_dir, reward_dir):
         ({"temperature": 0.0}, "--temperature is 0.0"),
         ({"ema_decay": 1.0}, "--ema-decay is 1.0"),
         ({"cache_trunk": True}, "with --unfrozen-layers"),
+        ({"patience": 2}, "--patience is 2; it must be with --validate-every"),
+        ({"max_kl": 5.0}, "--max-kl is 5.0; it must be with --validate-every"),
+        ({"kl_gain": 5.0}, "--kl-gain is 5.0"),
+        ({"kl_target": -1.0}, "--kl-target is -1.0"),
     ):
         with pytest.raises(UsageError, match=said):
             arguments(prompts, policy_dir, reward_dir, tmp_path, **changes).validate()
