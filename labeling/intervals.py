@@ -32,3 +32,15 @@ def clustered_interval(
     tail = (1 - level) / 2
     low, high = np.quantile(rates, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def weighted_mean(values: np.ndarray, probabilities: np.ndarray) -> float:
+    """The mean over a whole population, from (N,) values of those drawn with unequal inclusion probabilities.
+
+    Hájek's (1971) estimator: each weighs the inverse of its probability, over the sum of these weights. ValueError for
+    none, or for a probability outside (0, 1].
+    """
+    values, probabilities = np.asarray(values, float), np.asarray(probabilities, float)
+    if not len(values) or not ((probabilities > 0) & (probabilities <= 1)).all():
+        raise ValueError("a weighted mean needs values, each with a probability above 0 and at most 1")
+    return float((values / probabilities).sum() / (1 / probabilities).sum())

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling.adjudication import queries, services
-from labeling.adjudication.models import MOST_SEATS, AdjudicationCase, AdjudicationRule
+from labeling.adjudication.models import MOST_SEATS, AdjudicationCase, AdjudicationRequest, AdjudicationRule
 from labeling.api import IsAdmin, IsResearcher
 from labeling.fields import Fields
 from labeling.people.models import User
@@ -146,3 +146,33 @@ class BatchRule(APIView):
             services.set_rule(batch=batch, actor=request.user, **read)
         rule, own = queries.rule_of(batch)
         return Response(_rule_body(rule, own=own))
+
+
+class SendCase(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        operation_id="adjudication_send",
+        request={
+            "application/json": {
+                "type": "object",
+                "properties": {
+                    "to": {"enum": AdjudicationRequest.To.values},
+                    "seats": {"type": "integer", "minimum": 1, "maximum": MOST_SEATS, "description": "of labelers"},
+                    "reason": {"type": "string", "maxLength": services.REASON_CHARACTERS},
+                },
+                "required": ["to", "reason"],
+            }
+        },
+        responses={200: OpenApiTypes.OBJECT},
+    )
+    def post(self, request, task_id) -> Response:
+        """Send one task to a researcher, who decides, or to more labelers, whatever its answers say."""
+        fields = Fields(request.data)
+        asked = {
+            "to": fields.text("to"),
+            "reason": fields.text("reason", longest=services.REASON_CHARACTERS),
+            "seats": fields.integer("seats", 1, least=1, most=MOST_SEATS),
+        }
+        fields.done()
+        return Response(queries.case_body(services.send_by_hand(task_id=task_id, actor=request.user, **asked)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from labeling.adjudication.models import MOST_SEATS, AdjudicationRule
-from labeling.adjudication.services import Rule
+from labeling.adjudication.models import MOST_SEATS, AdjudicationRequest, AdjudicationRule
+from labeling.adjudication.services import REASON_CHARACTERS, Rule
 
 TEAM = "team"
 
@@ -39,3 +39,22 @@ class BatchRuleForm(RuleForm):
     policy = forms.ChoiceField(
         choices=[(TEAM, _("as the team has it")), *AdjudicationRule.Policy.choices], label=_("Where labelers disagree")
     )
+
+
+class SendForm(forms.Form):
+    """One task, by hand."""
+
+    to = forms.ChoiceField(choices=AdjudicationRequest.To.choices, widget=forms.RadioSelect, label=_("Send it to"))
+    seats = forms.IntegerField(
+        min_value=1, max_value=MOST_SEATS, initial=1, required=False, label=_("How many more labelers")
+    )
+    reason = forms.CharField(
+        max_length=REASON_CHARACTERS,
+        label=_("Why"),
+        help_text=_("The team reads it; who decides reads it once they see the labelers’ answers. Labelers never do."),
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+    )
+
+    def asked(self) -> dict:
+        """What `send_by_hand` takes, of a valid form."""
+        return self.cleaned_data | {"seats": self.cleaned_data["seats"] or 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pgtrigger
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -118,6 +119,37 @@ class Assessment(models.Model):
         ]
         triggers = [
             pgtrigger.Protect(name="assessment_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete),
+        ]
+
+
+class AdjudicationRequest(models.Model):
+    """Somebody of the team sent one task to a researcher or to more labelers, whatever its answers say. Append-only."""
+
+    class To(models.TextChoices):
+        RESEARCHER = "researcher", _("a researcher, who decides")
+        LABELERS = "labelers", _("more labelers")
+
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="adjudication_requests")
+    to = models.CharField(max_length=10, choices=To)
+    # Ids of the seats that it opened for labelers.
+    seats = ArrayField(models.BigIntegerField(), default=list)
+    reason = models.CharField(max_length=500)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(reason=""), name="adjudication_request_says_why"),
+            models.CheckConstraint(
+                condition=models.Q(to="researcher", seats=[])
+                | models.Q(to="labelers", seats__len__gte=1, seats__len__lte=MOST_SEATS),
+                name="adjudication_request_opens_seats_for_labelers",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="adjudication_request_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete
+            ),
         ]
 
 

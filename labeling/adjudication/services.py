@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -24,18 +24,21 @@ from labeling.adjudication.models import (
     MOST_SEATS,
     AdjudicationCase,
     AdjudicationLook,
+    AdjudicationRequest,
     AdjudicationReveal,
     AdjudicationRule,
     Assessment,
 )
 from labeling.audit.services import record
 from labeling.background import services as background
+from labeling.intake.models import Prompt
 from labeling.leasing.adjudicating import open_deciding_seat, open_more_seats, take_decision, withdraw_seats
 from labeling.leasing.models import CheckTurn, Lease, Seat, Task
 from labeling.people.models import User
 from labeling.rankings.models import Judgment, Ranking
-from labeling.refusals import NotFound, Refusal
+from labeling.refusals import Conflict, NotFound, Refusal
 from labeling.sampling.models import Batch
+from labeling.text import check_text
 
 State, Policy = AdjudicationCase.State, AdjudicationRule.Policy
 TASKS_AT_ONCE = 200  # in one transaction
@@ -46,6 +49,7 @@ SLACK = timedelta(seconds=60)
 ABANDONED = timedelta(minutes=5)
 # A task that has more answers than this is compared by its first.
 MOST_ANSWERS = 40
+REASON_CHARACTERS = 500
 
 
 # Rules
@@ -133,7 +137,7 @@ def look() -> dict[str, int]:
     mine = AdjudicationLook.objects.get()
     try:
         done: Counter = Counter()
-        if AdjudicationRule.objects.exclude(policy=Policy.OFF).exists():
+        if AdjudicationRule.objects.exclude(policy=Policy.OFF).exists() or AdjudicationRequest.objects.exists():
             for tasks in _tasks_with_answers_since(mine.read_at - SLACK):
                 done += assess(tasks=tasks)
     except BaseException:
@@ -181,6 +185,15 @@ def look_through(*, batch: Batch | None, beat: Callable[..., None] = lambda **_:
     return dict(done)
 
 
+def look_when_closed(*, batch: Batch, actor: User | None) -> None:
+    """A job that looks at all tasks of a batch that is being closed, those too that never got all their answers."""
+    if batch.kind != Batch.Kind.RANKING or batch.imported:
+        return
+    sent = AdjudicationRequest.objects.filter(task__batch=batch)
+    if rules_of([batch])[batch.pk].policy != Policy.OFF or sent.exists():
+        background.enqueue(kind="look_for_disagreement", arguments={"batch": batch.pk}, created_by=actor)
+
+
 @dataclass(frozen=True)
 class Standing:
     """The answers to one task, the newest of each labeler, in the order in which they are called A, B, C …."""
@@ -188,11 +201,24 @@ class Standing:
     answers: list[str]
     opinions: list[Opinion]
     seats: list[dict]
+    # Ids of seats that somebody opened by hand, and whether somebody sent it to a researcher.
+    by_hand: frozenset[int] = frozenset()
+    to_researcher: bool = False
 
     @property
     def complete(self) -> bool:
         """Every seat of its labelers is filled."""
         return all(seat["state"] == Seat.State.FILLED for seat in self.of_labelers)
+
+    @property
+    def waits_by_hand(self) -> bool:
+        """Whether a seat that was opened by hand waits for its answer."""
+        return any(seat["state"] != Seat.State.FILLED and seat["id"] in self.by_hand for seat in self.of_labelers)
+
+    @property
+    def by_rule(self) -> list[dict]:
+        """Seats of labelers that nobody opened by hand."""
+        return [seat for seat in self.of_labelers if seat["id"] not in self.by_hand]
 
     @property
     def of_labelers(self) -> list[dict]:
@@ -201,15 +227,17 @@ class Standing:
 
 @transaction.atomic(durable=True)
 def assess(*, tasks: Sequence[uuid.UUID]) -> Counter:
-    """Compare the answers to those of `tasks` (some hundreds at most) that have all of them, or whose answers were
-    corrected since they were compared, and act on what is found; how many cases by their state.
+    """Compare the answers to those of `tasks` (some hundreds at most) that have all of them, or all that they will get
+    in a batch that was closed, or whose answers were corrected since they were compared, and act on what is found; how
+    many cases by their state.
     """
     found = {task.pk: task for task in Task.objects.filter(pk__in=tasks).select_related("batch", "item__prompt")}
     rules = rules_of({task.batch_id: task.batch for task in found.values()}.values())
-    asked = sorted(pk for pk, task in found.items() if rules[task.batch_id].policy != Policy.OFF)
+    sent = set(AdjudicationRequest.objects.filter(task__in=found).values_list("task", flat=True))
+    asked = sorted(pk for pk, task in found.items() if pk in sent or rules[task.batch_id].policy != Policy.OFF)
     known = set(AdjudicationCase.objects.filter(pk__in=asked).values_list("pk", flat=True))
     seats = _seats_of(asked)
-    wanted = [pk for pk in asked if pk in known or _all_filled(seats[pk])]
+    wanted = [pk for pk in asked if pk in known or _all_filled(seats[pk]) or _is_over(found[pk], seats[pk])]
     if not wanted:
         return Counter()
     _make_cases([found[pk] for pk in wanted if pk not in known])
@@ -230,6 +258,16 @@ def assess(*, tasks: Sequence[uuid.UUID]) -> Counter:
 def _all_filled(seats: list[dict]) -> bool:
     own = [seat for seat in seats if not seat["adjudicates"]]
     return bool(own) and all(seat["state"] == Seat.State.FILLED for seat in own)
+
+
+def _is_over(task: Task, seats: list[dict]) -> bool:
+    """Whether it gets no more answers than it has, and these can be compared."""
+    filled = sum(seat["state"] == Seat.State.FILLED for seat in seats if not seat["adjudicates"])
+    return not is_served(task.batch) and filled >= 2
+
+
+def is_served(batch: Batch) -> bool:
+    return batch.state != Batch.State.CLOSED and not batch.imported
 
 
 def _make_cases(tasks: list[Task]) -> None:
@@ -270,11 +308,16 @@ def _standings(tasks: Collection[uuid.UUID]) -> dict[uuid.UUID, Standing]:
     judged = Judgment.objects.filter(ranking__in=compared, rank__isnull=False)
     for ranking, completion, rank in judged.values_list("ranking_id", "completion_id", "rank"):
         ranks[ranking][str(completion)] = rank
+    by_hand: dict[uuid.UUID, list[AdjudicationRequest]] = defaultdict(list)
+    for sent in AdjudicationRequest.objects.filter(task__in=tasks):
+        by_hand[sent.task_id].append(sent)
     return {
         task: Standing(
             answers=[str(pk) for pk, _task, _outcome in answers[task][:MOST_ANSWERS]],
             opinions=[Opinion(outcome, ranks[pk]) for pk, _task, outcome in answers[task][:MOST_ANSWERS]],
             seats=seats[task],
+            by_hand=frozenset(seat for sent in by_hand[task] for seat in sent.seats),
+            to_researcher=any(sent.to == AdjudicationRequest.To.RESEARCHER for sent in by_hand[task]),
         )
         for task in tasks
     }
@@ -290,13 +333,17 @@ def answers_to(tasks: Collection[uuid.UUID]):
 
 def _act(task: Task, case: AdjudicationCase, rule: Rule, standing: Standing, newest: Assessment | None) -> str | None:
     """What becomes of a locked case; None where it was looked at as it is."""
-    if newest is None and not standing.complete:
-        return None  # an answer was taken out between the first look and the lock
+    served = is_served(task.batch)
+    if newest is None and not standing.complete and served:
+        # Sent by hand before it had all its answers; or an answer was taken out between the first look and the lock.
+        return None
     if newest is not None and newest.rule == asdict(rule):
-        if newest.answers == standing.answers:
+        # What waits for labelers waits in vain in a batch that was closed, and is looked at once more.
+        in_vain = case.state == State.MORE and not served
+        if newest.answers == standing.answers and not in_vain:
             return None
         # While more labelers are at it, only what was corrected makes a difference.
-        if not standing.complete and set(newest.answers) <= set(standing.answers):
+        if not standing.complete and served and set(newest.answers) <= set(standing.answers):
             return None
     disagreement, pairs = disagreement_of(standing.opinions)
     state, opened = _decide(task.batch, case, rule, standing, disagreement)
@@ -308,7 +355,7 @@ def _act(task: Task, case: AdjudicationCase, rule: Rule, standing: Standing, new
         open_more_seats(task=task, count=opened)
     elif state == State.AGREED and case.opened:
         # The newest of them, of which those that are free go.
-        opened = -withdraw_seats([seat["id"] for seat in standing.of_labelers[-case.opened :]])
+        opened = -withdraw_seats([seat["id"] for seat in standing.by_rule[-case.opened :]])
     _store(task, case, rule, standing, newest, (disagreement, pairs), str(state), opened)
     return state
 
@@ -319,9 +366,13 @@ def _decide(
     """The state that follows, and how many more seats are to be opened."""
     if case.outcome_id is not None:
         return State.DECIDED, 0
+    if standing.to_researcher:
+        return State.WAITING, 0
+    served = is_served(batch)
+    if standing.waits_by_hand and served:
+        return State.MORE, 0
     if disagreement is None or 100 * disagreement <= rule.threshold + 1e-9:
         return State.AGREED, 0
-    served = batch.state != Batch.State.CLOSED and not batch.imported
     if not standing.complete and served:
         return State.MORE, 0
     if rule.policy in (Policy.LABELERS, Policy.BOTH) and served and case.opened < rule.most:
@@ -355,6 +406,90 @@ def _store(
     AdjudicationCase.objects.filter(pk=case.pk).update(
         state=state, disagreement=disagreement, opened=F("opened") + opened, looked_at=Now()
     )
+
+
+# By hand
+
+
+@transaction.atomic(durable=True)
+def send_by_hand(*, task_id: uuid.UUID, to: str, reason: str, seats: int = 1, actor: User) -> AdjudicationCase:
+    """Send one task to a researcher, who decides, or to `seats` more labelers, whatever its answers say; how it stands.
+
+    What comes is looked at as everything is, also where the batch has no rule. A researcher who was asked stays asked,
+    and seats opened here stay, where the answers agree later. Refusal without a reason, Conflict where the task is
+    decided, waits already, or nobody can be asked.
+    """
+    if to not in AdjudicationRequest.To.values:
+        raise Refusal(_("Send it to one of {values}.").format(values=", ".join(AdjudicationRequest.To.values)))
+    reason = check_text(reason, where=_("the reason")).strip() if isinstance(reason, str) else ""
+    if not 1 <= len(reason) <= REASON_CHARACTERS:
+        raise Refusal(_("Say why in 1 to {most} characters; the team reads it.").format(most=REASON_CHARACTERS))
+    labelers = to == AdjudicationRequest.To.LABELERS
+    if labelers:
+        _check_number(_("The number of labelers"), seats, 1, MOST_SEATS)
+    task = get_ranking_task(task_id)
+    _make_cases([task])
+    case = AdjudicationCase.objects.select_for_update(no_key=True).get(pk=task.pk)
+    if (why := why_not_sent(task, case)) is not None:
+        raise Conflict(why)
+    opened: list[int] = []
+    if labelers:
+        if (why := why_no_labelers(task)) is not None:
+            raise Conflict(why)
+        earlier = AdjudicationRequest.objects.filter(task=task).values_list("seats", flat=True)
+        left = MOST_SEATS - case.opened - sum(map(len, earlier))
+        if seats > left:
+            raise Conflict(
+                _("Of one task {left} more labelers can be asked, not {count}.").format(left=left, count=seats)
+            )
+    try:
+        with transaction.atomic():
+            if labelers:
+                opened = open_more_seats(task=task, count=seats)
+            else:
+                open_deciding_seat(task=task)
+    except IntegrityError:
+        # Somebody was seated at this task with a seat of their own this moment, which took the number.
+        raise Conflict(_("Somebody is being seated at this task. Send it again.")) from None
+    AdjudicationRequest.objects.create(task=task, to=to, seats=opened, reason=reason, by=actor)
+    state = State.MORE if labelers else State.WAITING
+    AdjudicationCase.objects.filter(pk=case.pk).update(state=state, looked_at=Now())
+    record(actor=actor, action="adjudication.sent", subject=task, to=to, seats=len(opened), reason=reason)
+    case.refresh_from_db()
+    return case
+
+
+def why_not_sent(task: Task, case: AdjudicationCase | None) -> str | None:
+    """A sentence on why nobody is asked about a task by hand; None where somebody can be."""
+    prompt = task.item.prompt
+    if case is not None and case.state == State.DECIDED:
+        return _("A researcher has decided about this task. They correct their decision where it is wrong.")
+    if case is not None and case.state == State.WAITING:
+        return _("This task waits for a researcher already.")
+    if task.batch.screening:
+        return _("This task is of a screening; whom it goes to is settled there.")
+    if prompt is not None and prompt.state != Prompt.State.ACCEPTED:
+        return _("The prompt was taken back: nobody is shown it.")
+    return None
+
+
+def why_no_labelers(task: Task) -> str | None:
+    """The same of more labelers alone."""
+    batch = task.batch
+    if not is_served(batch):
+        return _(
+            "This batch is closed or came in with its rankings: no labeler gets its tasks. A researcher can decide."
+        )
+    if batch.evaluation or batch.probation or batch.repeat_of_id:
+        return _("In an evaluation, probation or a planned repeat more answers would change what is measured.")
+    return None
+
+
+def get_ranking_task(task_id: uuid.UUID) -> Task:
+    task = Task.objects.select_related("batch", "item__prompt").filter(pk=task_id, kind=Batch.Kind.RANKING).first()
+    if task is None:
+        raise NotFound(_("There is no such task, or nothing is ranked in it."))
+    return task
 
 
 # Deciding

@@ -8,6 +8,7 @@ urlpatterns = [
     path("adjudication/rule/", views.team_rule, name="adjudication-rule"),
     path("adjudication/batches/<int:batch_id>/", views.batch_rule, name="adjudication-batch"),
     path("adjudication/<uuid:task_id>/", views.adjudication_task, name="adjudication-task"),
+    path("adjudication/<uuid:task_id>/send/", views.send, name="adjudication-send"),
     path("work/adjudication/<uuid:task_id>/take/", views.take, name="adjudication-take"),
     path("work/adjudication/<uuid:lease_id>/reveal/", views.reveal, name="adjudication-reveal"),
 ]
@@ -17,5 +18,6 @@ api_urlpatterns = [
     path("adjudication/batches/<str:batch_id>/rule/", api.BatchRule.as_view(), name="adjudication-batch"),
     path("adjudication/<uuid:task_id>/", api.OneCase.as_view(), name="adjudication-case"),
     path("adjudication/<uuid:task_id>/take/", api.TakeCase.as_view(), name="adjudication-take"),
+    path("adjudication/<uuid:task_id>/send/", api.SendCase.as_view(), name="adjudication-send"),
     path("adjudication/<uuid:task_id>/reveal/", api.RevealCase.as_view(), name="adjudication-reveal"),
 ]

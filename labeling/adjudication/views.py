@@ -110,9 +110,35 @@ def adjudication_task(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
         "answers": queries.answers_side_by_side(task, completions) if shown else [],
         "outcome": queries.said_of(case.outcome, completions) if case.outcome_id else None,
         "blind": queries.was_blind(case.outcome) if case.outcome_id else None,
+        "requests": task.adjudication_requests.select_related("by").order_by("-pk"),
         "assessments": [(each, queries.pairs_body(each)) for each in task.assessments.order_by("-number")],
     }
     return render(request, "adjudication/task.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@only(*STAFF)
+def send(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Send one task to a researcher or to more labelers."""
+    task = services.get_ranking_task(task_id)
+    form = forms.SendForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.send_by_hand(task_id=task.pk, actor=request.user, **form.asked())
+        except Refusal as refusal:
+            form.add_error(None, refusal.message)
+        else:
+            messages.success(request, _("Sent."))
+            return redirect("adjudication-task", task.pk)
+    case = AdjudicationCase.objects.filter(pk=task.pk).first()
+    context = {
+        "task": task,
+        "case": case,
+        "form": form,
+        "no_one": services.why_not_sent(task, case),
+        "no_labelers": services.why_no_labelers(task),
+    }
+    return render(request, "adjudication/send.html", context, status=400 if form.errors else 200)
 
 
 @require_POST

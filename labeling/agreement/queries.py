@@ -16,7 +16,7 @@ from labeling.agreement.statistics import figures
 from labeling.agreement.sums import Sums, slots_of
 from labeling.forms.models import FormVersion
 from labeling.people.models import WORKING_GROUPS, User
-from labeling.people.queries import team_settings
+from labeling.people.queries import not_proven, team_settings
 from labeling.rankings.models import Ranking
 from labeling.refusals import Refusal
 from labeling.sampling.models import Batch, BatchItem
@@ -37,7 +37,8 @@ def check_group(group: str) -> None:
 
 def chosen_rankings(*, batch: Batch | None = None, group: str = "", simulated: bool = False) -> QuerySet[Ranking]:
     """The newest revision of every ranking asked for. Simulated ones only when they are, decisions about what labelers
-    disagree on never: whoever gave one may have seen their answers."""
+    disagree on never: whoever gave one may have seen their answers. Those of newcomers count once their onboarding is
+    passed, before that only where a batch for probation is asked for by itself."""
     check_group(group)
     rankings = Ranking.objects.filter(replaced_by=None, adjudicates=False).exclude(group=User.Group.APPLICANT)
     if not simulated and group != User.Group.SIMULATED:
@@ -46,7 +47,11 @@ def chosen_rankings(*, batch: Batch | None = None, group: str = "", simulated: b
         rankings = rankings.filter(group=group)
     if batch:
         rankings = rankings.filter(task__batch=batch)
-    return rankings
+    return rankings if counts_newcomers(batch) else rankings.exclude(not_proven())
+
+
+def counts_newcomers(batch: Batch | None) -> bool:
+    return batch is not None and batch.probation
 
 
 def compared_rankings(*, batch: Batch | None = None, group: str = "", simulated: bool = False) -> QuerySet[Ranking]:
@@ -58,7 +63,13 @@ def compared_rankings(*, batch: Batch | None = None, group: str = "", simulated:
 def agreement(*, batch: Batch | None = None, group: str = "", simulated: bool = False) -> dict:
     """Every statistic of agreement, in all cuts, with what it was computed from. Takes seconds where there is much."""
     rankings = chosen_rankings(batch=batch, group=group, simulated=simulated)
-    chosen = Chosen(batch=batch.pk if batch else None, group=group, simulated=simulated, zone=team_settings().time_zone)
+    chosen = Chosen(
+        batch=batch.pk if batch else None,
+        group=group,
+        simulated=simulated,
+        newcomers=counts_newcomers(batch),
+        zone=team_settings().time_zone,
+    )
     flags = reading.flags_of(dict(FormVersion.objects.values_list("pk", "definition")))
     # No rank is beyond the number of completions.
     most = max(2, BatchItem.objects.aggregate(most=Max("k"))["most"] or 0)

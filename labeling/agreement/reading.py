@@ -59,6 +59,14 @@ ANSWERS = """
       AND (%(group)s = '' OR ranking."group" = %(group)s)
       AND {where}
 """
+# `people.queries.not_proven`, turned round.
+PROVEN = """
+    NOT EXISTS (
+        SELECT FROM labeling_user newcomer
+        WHERE newcomer.id = ranking.labeler_id AND newcomer.onboarding NOT IN ('', 'passed')
+            AND ranking.created_at >= newcomer.onboarding_at
+    )
+"""
 NUMBERS = """
     (date_trunc('week', answer.created_at AT TIME ZONE %(zone)s)::date - %(monday)s::date) / 7,
     answer.use_case::int2,
@@ -113,6 +121,7 @@ class Chosen:
     batch: int | None = None
     group: str = ""
     simulated: bool = False
+    newcomers: bool = False  # whether those of people whose onboarding is not passed are
     zone: str = "UTC"  # in which a week begins
 
 
@@ -193,6 +202,8 @@ def _rows(statement: str, where: str, completion: str, chosen: Chosen, flags: Fl
         flags=_mask("judgment.flags", flags.completion, 0, values),
         prompt_flags=_mask("answer.prompt_fields -> 'flags'", flags.prompt, len(flags.completion), values),
     )
+    if not chosen.newcomers:
+        where = f"{where} AND {PROVEN}"
     query = statement.format(answers=ANSWERS.format(where=where), numbers=numbers)
     with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)", values) as copy:
         kept, parts, size = b"", [], -HEADER

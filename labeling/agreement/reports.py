@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
 
 from django.db.models import Max
 from django.utils.translation import gettext as _
@@ -60,8 +60,13 @@ def make(arguments: dict) -> dict:
     return queries.agreement(batch=batch, group=arguments["group"], simulated=arguments["simulated"])
 
 
-def changed():
-    return Ranking.objects.aggregate(last=Max("created_at"))["last"]
+# When something last changed that features above know of, and whose answers count with it: each adds itself (apps.py).
+CHANGES: list[Callable[[], datetime | None]] = []
+
+
+def changed() -> datetime | None:
+    found = [Ranking.objects.aggregate(last=Max("created_at"))["last"], *(change() for change in CHANGES)]
+    return max((time for time in found if time is not None), default=None)
 
 
 def is_small(_arguments: dict) -> bool:

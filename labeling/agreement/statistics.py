@@ -81,25 +81,10 @@ def correlation(table: np.ndarray, *, ranks: bool) -> np.ndarray:
     return np.where(scale > 1e-9, both / scale, np.nan)
 
 
-def alpha_of(coincidences: np.ndarray) -> float:
-    """Krippendorff's alpha, ordinal, of one (V, V) matrix of coincidences, by the package `krippendorff`.
-
-    The package's own way in wants every unit in memory, (N, V, V) numbers of them; from the coincidences on, what it
-    does is this.
-    """
-    from krippendorff.krippendorff import _distances, _ordinal_metric, _random_coincidences
-
-    counts = coincidences.sum(0)
-    if counts.sum() < 2:
-        return float("nan")
-    distances = _distances(np.arange(len(counts)), _ordinal_metric, counts)
-    expected = (_random_coincidences(counts) * distances).sum()
-    return float(1 - (coincidences * distances).sum() / expected) if expected > 0 else float("nan")
-
-
 @np.errstate(divide="ignore", invalid="ignore")
 def alphas_of(coincidences: np.ndarray) -> np.ndarray:
-    """The same of many (…, V, V) at once, which the package does not do; 2,000 draws take milliseconds.
+    """Krippendorff's alpha, ordinal, of many (…, V, V) matrices of coincidences at once; 2,000 draws take milliseconds.
+    NaN where there are fewer than two values, or no two that differ.
 
     The distance of two values is the square of how many lie from one to the other, half of either counted:
     with c the running sum of counts less half of the own one, that is (c[k] - c[v])^2.
@@ -145,9 +130,9 @@ def figures(sums: Sums, slot: int, layout: Layout | None = None, flags: Sequence
     """
     total, draws = sums.total[slot], sums.draws(slot)
 
-    def measure(function, columns: slice, *, chance: float | None = 0.0, exact=None, each: int = 1) -> Figure:
+    def measure(function, columns: slice, *, chance: float | None = 0.0, each: int = 1) -> Figure:
         clusters = int(sums.by_cluster[slot][:, columns].any(axis=1).sum())
-        value = float((exact or function)(total))
+        value = float(function(total))
         drawn = function(draws) if clusters >= 2 and np.isfinite(value) else np.empty(0)
         return _figure(value, drawn, chance, each * total[columns].sum())
 
@@ -169,7 +154,6 @@ def figures(sums: Sums, slot: int, layout: Layout | None = None, flags: Sequence
             made = measure(
                 lambda sums, offset=offset, size=size: alphas_of(coincidences(sums, offset, size)),
                 slice(offset, offset + triangle(size)),
-                exact=lambda sums, offset=offset, size=size: alpha_of(coincidences(sums, offset, size)),
                 each=2,  # a pair's weight stands for both directions
             )
             found[name] = made.as_json("values")

@@ -25,6 +25,8 @@ def set_body(held: CheckSet) -> dict:
         "groups": held.groups,
         "active": held.active,
         "exported": held.exported,
+        "form": held.form.name if held.form else None,
+        "tolerance": held.tolerance,
         "created_at": held.created_at.isoformat(),
     }
 
@@ -33,16 +35,19 @@ def alert_body(alert: CheckAlert) -> dict:
     return {
         "id": str(alert.pk),
         "labeler": alert.labeler_id,
+        "measure": alert.measure,
         "week": alert.week.isoformat(),
         "reasons": alert.reasons,
         "agreed": alert.agreed,
         "compared": alert.compared,
         "usual": alert.usual,
         "limit": alert.limit,
+        "shift": alert.shift,
         "created_at": alert.created_at.isoformat(),
         "acknowledged_by": alert.acknowledged_by and alert.acknowledged_by.username,
         "acknowledged_at": alert.acknowledged_at and alert.acknowledged_at.isoformat(),
         "note": alert.note,
+        "told_at": alert.told.created_at.isoformat() if alert.told else None,
     }
 
 
@@ -62,8 +67,15 @@ class Sets(APIView):
                 "type": "object",
                 "properties": {
                     "name": {"type": "string", "maxLength": services.NAME_CHARACTERS},
-                    "batch": {"type": "integer", "description": "whose tasks researchers have ranked"},
+                    "batch": {"type": "integer", "description": "whose tasks researchers have answered"},
                     "researchers": {"type": "integer", "minimum": 1, "default": 1},
+                    "tolerance": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "maximum": services.MOST_TOLERANCE,
+                        "default": 1,
+                        "description": "points between two ratings that agree",
+                    },
                     "groups": {"type": "array", "items": {"enum": [group.value for group in services.GROUPS]}},
                     "exported": {"type": "boolean", "default": False},
                 },
@@ -79,6 +91,7 @@ class Sets(APIView):
             "name": fields.text("name"),
             "batch": get_batch(fields.integer("batch", least=1, most=2**63 - 1)),
             "researchers": fields.integer("researchers", 1, least=1, most=20),
+            "tolerance": fields.integer("tolerance", 1, least=0, most=services.MOST_TOLERANCE),
             "groups": fields.texts("groups", ["training", "held_out"]),
             "exported": fields.flag("exported", False),
         }
@@ -91,17 +104,19 @@ class OneSet(APIView):
 
     @extend_schema(operation_id="check_set", parameters=[AFTER], responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, set_id) -> Response:
-        """A set with its items: how many answers each has, and pairs that agree of those compared."""
+        """A set with its items: what of each is gold, how many answers it has, and how many pairs, ratings and flags
+        agree, of those compared."""
         held = queries.get_set(set_id)
         page = queries.items_page(held, after=request.GET.get("after"))
         items = [
             {
                 "task": str(item.task_id),
                 "pairs": len(item.pairs),
+                "ratings": len(item.ratings),
+                "flags": sum(len(flags) for flags in item.flags.values()),
                 "researchers": len(item.rankings),
                 "answers": item.answers,
-                "agreed": item.agreed or 0,
-                "compared": item.compared or 0,
+                **{name: getattr(item, name) or 0 for names in queries.SHARES.values() for name in names},
             }
             for item in page
         ]
@@ -129,7 +144,9 @@ class Results(APIView):
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request) -> Response:
-        """One labeler's control chart by week, and their checks, newest first."""
+        """One labeler's control charts, a line for each measure and week, and their checks, newest first.
+
+        `measure` is pairs, ratings, flags, or leniency, whose figures but `agreed` and `compared` are points."""
         labeler = request.GET.get("labeler", "")
         if not (labeler.isascii() and labeler.isdecimal()) or len(labeler) > 18:
             raise NotFound(_("Name a labeler by number in `labeler`."))
@@ -137,11 +154,13 @@ class Results(APIView):
         page = queries.results_page(person, after=request.GET.get("after"))
         weeks = [
             {
-                **{name: getattr(week, name) for name in ("checks", "agreed", "compared", "usual", "own", "limit")},
-                **{name: getattr(week, name) for name in ("upper", "average", "average_limit", "reasons")},
+                "measure": str(measure),
                 "week": week.week.isoformat(),
+                **{name: getattr(week, name) for name in ("checks", "agreed", "compared", "shift", "usual", "own")},
+                **{name: getattr(week, name) for name in ("limit", "upper", "average", "average_limit", "reasons")},
             }
-            for week in queries.chart_of(person)
+            for measure, weeks in queries.charts_of(person).items()
+            for week in weeks
         ]
         results = [
             {
@@ -150,7 +169,9 @@ class Results(APIView):
                 "task": str(result.item.task_id),
                 "kind": result.turn.kind,
                 "answered_at": result.answered_at.isoformat(),
-                **{name: getattr(result, name) for name in ("agreed", "compared", "same", "same_of")},
+                **{name: getattr(result, name) for names in queries.SHARES.values() for name in names},
+                **{name: getattr(result, name) for name in ("rating_shift", "same", "same_of")},
+                **{name: getattr(result, name) for name in ("ratings_same", "ratings_same_of", "rating_moved")},
             }
             for result in page
         ]
@@ -192,3 +213,26 @@ class Acknowledge(APIView):
         note = fields.text("note")
         fields.done()
         return Response(alert_body(services.acknowledge(alert_id=alert_id, note=note, actor=request.user)))
+
+
+class Tell(APIView):
+    permission_classes = [IsAdmin]
+
+    @extend_schema(
+        operation_id="check_alert_tell",
+        request={
+            "application/json": {
+                "type": "object",
+                "properties": {"text": {"type": "string", "maxLength": services.WORD_CHARACTERS}},
+            }
+        },
+        responses=OpenApiTypes.OBJECT,
+    )
+    def post(self, request: Request, alert_id) -> Response:
+        """Send the labeler a word: `text`, or without it a kind neutral sentence in their language. Once."""
+        fields = Fields(request.data)
+        text = fields.text("text", None, longest=services.WORD_CHARACTERS)
+        fields.done()
+        if text is None:
+            text = queries.kind_word(queries.get_alert(alert_id).labeler)
+        return Response(alert_body(services.tell_labeler(alert_id=alert_id, text=text, actor=request.user)))

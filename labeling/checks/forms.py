@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from labeling.checks.queries import batches_for_sets
-from labeling.checks.services import GROUPS, NAME_CHARACTERS
+from labeling.checks.services import GROUPS, MOST_TOLERANCE, NAME_CHARACTERS
 from labeling.people.models import User
 
 
@@ -16,8 +16,8 @@ class SetForm(forms.Form):
         queryset=None,
         label=_("From the batch"),
         help_text=_(
-            "Those of its tasks that researchers have ranked. To give answers for the purpose, make a batch for "
-            "the group Researcher and rank it first."
+            "Those of its tasks that researchers have answered: rankings, pairs, or single completions with ratings "
+            "and flags. To give answers for the purpose, make a batch for the group Researcher and answer it first."
         ),
     )
     researchers = forms.IntegerField(
@@ -25,7 +25,14 @@ class SetForm(forms.Form):
         min_value=1,
         max_value=20,
         label=_("Researchers, at least"),
-        help_text=_("Where several answered, only pairs that all of them put in one order count."),
+        help_text=_("Where several answered, only what all of them say counts."),
+    )
+    tolerance = forms.IntegerField(
+        initial=1,
+        min_value=0,
+        max_value=MOST_TOLERANCE,
+        label=_("Tolerance of ratings, in points"),
+        help_text=_("How far a rating from 1 to 7 may be from a researcher's and still agree. This cannot be changed."),
     )
     groups = forms.MultipleChoiceField(
         choices=[(group.value, group.label) for group in User.Group if group in GROUPS],

@@ -7,22 +7,31 @@ in two workers at once: each step asks what is not there yet, and constraints le
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from labeling.audit.services import record
 from labeling.checks import queries
-from labeling.checks.agreeing import agreed_by_all, compare, ordered_pairs
-from labeling.checks.models import CheckAlert, CheckCopy, CheckItem, CheckResult, CheckSet
+from labeling.checks.agreeing import Gold, Said, gold_of
+from labeling.checks.agreeing import score as score_of
+from labeling.checks.models import CheckAlert, CheckCopy, CheckItem, CheckResult, CheckSet, Measure
 from labeling.checks.statistics import dips_of
+from labeling.forms.built_in import DEFAULT as DEFAULT_FORM
+from labeling.forms.models import Form
+from labeling.forms.queries import newest_version
 from labeling.leasing.models import CheckTurn, Task
+from labeling.markdown import escape_markdown
+from labeling.notices.services import TITLE_CHARACTERS, tell
 from labeling.people.models import User
 from labeling.people.queries import team_settings
 from labeling.rankings.models import Judgment, Ranking
@@ -31,9 +40,11 @@ from labeling.sampling.models import Batch, BatchItem
 from labeling.text import check_text
 
 NAME_CHARACTERS, NOTE_CHARACTERS = 100, 500
+WORD_CHARACTERS = 2_000
 MOST_ITEMS = 1000
+MOST_TOLERANCE = 3  # points of 7: a rating further away is another judgment
 GROUPS = (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.SIMULATED)
-WAITING = 3  # turns that wait for a labeler at most
+WAITING = 3  # turns of one form that wait for a labeler at most
 AT_ONCE = 500  # answers, or copies, that one look takes
 # How long after it was served an answer to a check, or a correction of it, is looked for.
 LOOKED_FOR = timedelta(days=60)
@@ -44,10 +55,18 @@ LOOKED_FOR = timedelta(days=60)
 
 @transaction.atomic(durable=True)
 def make_set(
-    *, name: Any, batch: Batch, groups: Collection[str], researchers: int = 1, exported: bool = False, actor: User
+    *,
+    name: Any,
+    batch: Batch,
+    groups: Collection[str],
+    researchers: int = 1,
+    tolerance: int = 1,
+    exported: bool = False,
+    actor: User,
 ) -> CheckSet:
-    """A set of the tasks of `batch` that at least so many `researchers` have ranked and, together, agree on some pair
-    of. What all of them agree on is fixed here. From now on the tasks come to labelers of `groups`.
+    """A set of the tasks of `batch` that at least so many `researchers` have answered and, together, agree on: on some
+    pair, or where its form asks for no order, on a rating, to `tolerance` points, or a flag. What all of them agree on
+    is fixed here. From now on the tasks come to labelers of `groups`.
 
     Refusal where there is no such task. Tasks that are in a set already are left to that one.
     """
@@ -60,20 +79,29 @@ def make_set(
         )
     if isinstance(researchers, bool) or not isinstance(researchers, int) or researchers < 1:
         raise Refusal(_("At least 1 researcher must have answered each item."))
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int) or not 0 <= tolerance <= MOST_TOLERANCE:
+        raise Refusal(_("The tolerance of ratings is from 0 to {most} points.").format(most=MOST_TOLERANCE))
     if batch.kind != Batch.Kind.RANKING or batch.repeat_of_id:
-        raise Refusal(_("A check set is made of rankings; choose a batch of that kind, and no repeat."))
-    items = _items_of(batch, researchers)
+        raise Refusal(
+            _("A check set is made of rankings, pairs or ratings; choose a batch of that kind, and no repeat.")
+        )
+    items = _items_of(batch, researchers, tolerance)
     if not items:
         raise Refusal(
             _(
-                "No task of this batch was ranked by {researchers} researchers who agree on some pair. Have people of "
-                "the group Researcher rank some of it first."
+                "No task of this batch was answered by {researchers} researchers who agree on some pair, rating or "
+                "flag of it. Have people of the group Researcher answer some of it first."
             ).format(researchers=researchers)
         )
     try:
         with transaction.atomic():
             made = CheckSet.objects.create(
-                name=name, groups=sorted(set(groups)), exported=bool(exported), created_by=actor
+                name=name,
+                groups=sorted(set(groups)),
+                exported=bool(exported),
+                form=form_of(batch),
+                tolerance=tolerance,
+                created_by=actor,
             )
     except IntegrityError:
         raise Conflict(
@@ -86,7 +114,12 @@ def make_set(
     return made
 
 
-def _items_of(batch: Batch, researchers: int) -> list[CheckItem]:
+def form_of(batch: Batch) -> Form | None:
+    """The form of a batch; none for the default one."""
+    return None if batch.form is None or batch.form.name == DEFAULT_FORM else batch.form
+
+
+def _items_of(batch: Batch, researchers: int, tolerance: int) -> list[CheckItem]:
     answers = Ranking.objects.filter(
         task__batch=batch,
         task__check_item=None,
@@ -96,27 +129,53 @@ def _items_of(batch: Batch, researchers: int) -> list[CheckItem]:
         replaced_by=None,
     )
     by_task: dict[uuid.UUID, list[Ranking]] = {}
-    for answer in answers.order_by("task_id", "created_at", "id").iterator(chunk_size=AT_ONCE):
+    rows = answers.select_related("form_version").order_by("task_id", "created_at", "id")
+    for answer in rows.iterator(chunk_size=AT_ONCE):
         if answer.task_id not in by_task and len(by_task) == MOST_ITEMS:
             break
         by_task.setdefault(answer.task_id, []).append(answer)
     found = {task: answers for task, answers in by_task.items() if len(answers) >= researchers}
-    ranks = ranks_of([answer.pk for answers in found.values() for answer in answers])
+    said = said_in([answer for answers in found.values() for answer in answers])
+    ordered = newest_version(batch.form_id).definition["order"] != "none"
     items = []
     for task, given in found.items():
-        pairs = agreed_by_all(ranks[answer.pk] for answer in given)
-        if pairs:
-            items.append(CheckItem(task_id=task, pairs=sorted(pairs), rankings=[answer.pk for answer in given]))
+        gold = gold_of([said[answer.pk] for answer in given], tolerance=tolerance)
+        # Where an order is asked for it is what is measured first.
+        if gold.pairs or not ordered and (gold.ratings or gold.flags):
+            items.append(
+                CheckItem(
+                    task_id=task,
+                    pairs=sorted(gold.pairs),
+                    ratings=gold.ratings,
+                    flags=gold.flags,
+                    rankings=[answer.pk for answer in given],
+                )
+            )
     return items
 
 
-def ranks_of(rankings: Collection[uuid.UUID]) -> dict[uuid.UUID, dict[str, int | None]]:
-    """Of each ranking the rank of each completion, which goes by its text: copies of a task have others of the same."""
-    ranks: dict[uuid.UUID, dict[str, int | None]] = {pk: {} for pk in rankings}
-    rows = Judgment.objects.filter(ranking__in=rankings).values_list("ranking", "completion__text_sha256", "rank")
-    for ranking, text, rank in rows:
-        ranks[ranking][text] = rank
-    return ranks
+def said_in(rankings: Collection[Ranking]) -> dict[uuid.UUID, Said]:
+    """What each ranking, loaded with its form's version, says of each completion, by its text."""
+    said = {ranking.pk: Said() for ranking in rankings}
+    asked = {ranking.pk: _flags_asked(ranking) for ranking in rankings}
+    rows = Judgment.objects.filter(ranking__in=said).values_list(
+        "ranking", "completion__text_sha256", "rank", "rating", "flags"
+    )
+    for ranking, text, rank, rating, flags in rows:
+        said[ranking].ranks[text] = rank
+        if rating is not None:
+            said[ranking].ratings[text] = rating
+        if asked[ranking]:
+            said[ranking].flags[text] = {name: name in flags for name in asked[ranking]}
+    return said
+
+
+def _flags_asked(ranking: Ranking) -> list[str]:
+    """The flags of completions that the answer was asked for. None of one that says it could not judge, and of one from
+    elsewhere: there a flag that is not set says nothing."""
+    if ranking.form_version is None or ranking.outcome != Ranking.Outcome.RANKED:
+        return []
+    return [field["name"] for field in ranking.form_version.definition["completion"] if field["kind"] == "flag"]
 
 
 @transaction.atomic(durable=True)
@@ -153,12 +212,21 @@ DROP = """
         )
     )
 """
-# Who worked lately and has room for turns. Nobody's first task is a check, and probation has tasks of its own.
-AT_WORK = """
-    SELECT person.id, person."group", person.opted_out, waiting.room
-    FROM labeling_user person, LATERAL (
-        SELECT %(waiting)s - count(*) AS room FROM labeling_checkturn turn
-        WHERE turn.labeler_id = person.id AND turn.served_at IS NULL
+# What a task asks, as `CheckSet.form` has it.
+FORM = """
+    nullif(batch.form_id, (SELECT usual.id FROM labeling_form usual WHERE usual.name = %(form)s))
+"""
+# Who worked lately and has room for turns, once for each form that sets ask by: a turn waits for a task of its form,
+# which may be long in coming. Nobody's first task is a check, and probation has tasks of its own.
+AT_WORK = f"""
+    SELECT person.id, person."group", person.opted_out, asked.form_id, waiting.room
+    FROM labeling_user person
+    CROSS JOIN (SELECT DISTINCT form_id FROM labeling_checkset WHERE active) asked, LATERAL (
+        SELECT %(waiting)s - count(*) AS room
+        FROM labeling_checkturn turn
+        JOIN labeling_task task ON task.id = turn.task_id
+        JOIN labeling_batch batch ON batch.id = task.batch_id
+        WHERE turn.labeler_id = person.id AND turn.served_at IS NULL AND {FORM} IS NOT DISTINCT FROM asked.form_id
     ) waiting
     WHERE person.is_active AND person.role = 'labeler' AND person.onboarding <> 'probation' AND waiting.room > 0
         AND EXISTS (
@@ -177,8 +245,8 @@ PLAN_GOLD = f"""
         JOIN labeling_task task ON task.id = checked.task_id
         JOIN labeling_batchitem item ON item.id = task.item_id
         JOIN labeling_prompt prompt ON prompt.id = item.prompt_id
-        WHERE held.active AND held.groups @> ARRAY[person."group"] AND prompt.state = 'accepted'
-            AND NOT prompt.categories && person.opted_out
+        WHERE held.active AND held.groups @> ARRAY[person."group"] AND held.form_id IS NOT DISTINCT FROM person.form_id
+            AND prompt.state = 'accepted' AND NOT prompt.categories && person.opted_out
             AND NOT EXISTS (
                 SELECT FROM labeling_checkturn turn WHERE turn.task_id = task.id AND turn.labeler_id = person.id
             )
@@ -208,6 +276,7 @@ DUE_AGAIN = f"""
         JOIN labeling_checkitem checked ON checked.id = result.item_id
         JOIN labeling_checkset held ON held.id = checked.check_set_id
         WHERE result.labeler_id = person.id AND held.active AND held.groups @> ARRAY[person."group"]
+            AND held.form_id IS NOT DISTINCT FROM person.form_id
         GROUP BY result.item_id, checked.id
     ) due
     -- As many turns as answers: none waits, is being answered, or was skipped.
@@ -225,13 +294,15 @@ def keep_up() -> dict[str, int]:
 
 @transaction.atomic
 def plan_turns() -> int:
-    """Turns for who works; how many are new. At most WAITING wait for each person, anchors before items never seen."""
+    """Turns for who works; how many are new. At most WAITING of each form wait for a person, anchors before items never
+    seen."""
     # Most installations have no set, and this is asked for often.
     if not CheckSet.objects.exists():
         return 0
     with connection.cursor() as cursor:
         cursor.execute(DROP)
-        asked = {"waiting": WAITING, "days": team_settings().check_anchor_days, "most": AT_ONCE}
+        days = team_settings().check_anchor_days
+        asked = {"waiting": WAITING, "days": days, "most": AT_ONCE, "form": DEFAULT_FORM}
         cursor.execute(DUE_AGAIN, asked)
         planned = sum(_plan_again(*row) for row in cursor.fetchall())
         cursor.execute(PLAN_GOLD, asked)
@@ -239,7 +310,10 @@ def plan_turns() -> int:
 
 
 def _plan_again(labeler: int, item_id: int, times: int) -> bool:
-    if CheckTurn.objects.filter(labeler=labeler, served_at=None).count() >= WAITING:
+    own, copied = "task__check_item__check_set", "task__check_copy__item__check_set"
+    waiting = CheckTurn.objects.filter(labeler=labeler, served_at=None).annotate(set=Coalesce(own, copied))
+    form = CheckSet.objects.values_list("form", flat=True).get(items=item_id)
+    if waiting.filter(set__in=CheckSet.objects.filter(form=form).values("pk")).count() >= WAITING:
         return False
     task = _copy_of(item_id, times)
     return CheckTurn.objects.get_or_create(task=task, labeler_id=labeler, defaults={"kind": CheckTurn.Kind.ANCHOR})[1]
@@ -306,24 +380,26 @@ def _score_some() -> list[CheckResult]:
         CheckTurn.objects.filter(served_at__gt=Now() - LOOKED_FOR)
         .annotate(answer=Subquery(answers.values("pk")[:1]))
         .filter(Q(result=None) | ~Q(result__ranking=F("answer")), answer__isnull=False)
-        .select_related("task__check_item", "task__check_copy__item")
+        .select_related("task__check_item__check_set", "task__check_copy__item__check_set")
         .order_by("served_at", "id")
     )
     turns = list(turns[:AT_ONCE])
-    given = Ranking.objects.in_bulk([turn.answer for turn in turns])
-    ranks = ranks_of(list(given))
-    return [_score(turn, given[turn.answer], ranks[turn.answer]) for turn in turns]
+    given = Ranking.objects.select_related("form_version").in_bulk([turn.answer for turn in turns])
+    said = said_in(given.values())
+    return [_score(turn, given[turn.answer], said[turn.answer]) for turn in turns]
 
 
-def _score(turn: CheckTurn, answer: Ranking, ranks: Mapping[str, int | None]) -> CheckResult:
+def _score(turn: CheckTurn, answer: Ranking, said: Said) -> CheckResult:
     item = item_of(turn)
-    agreed, compared = compare(ranks, {tuple(pair) for pair in item.pairs})
-    same = same_of = None
+    tolerance = item.check_set.tolerance
+    gold = Gold({tuple(pair) for pair in item.pairs}, item.ratings, item.flags)
+    found, again = score_of(said, gold, tolerance=tolerance), None
     if turn.kind == CheckTurn.Kind.ANCHOR:
         before = CheckResult.objects.filter(item=item, labeler=turn.labeler_id).exclude(turn=turn.pk)
         earlier = before.order_by("-answered_at").values_list("ranking", flat=True).first()
         if earlier is not None:
-            same, same_of = compare(ranks, ordered_pairs(ranks_of([earlier])[earlier]))
+            rows = Ranking.objects.select_related("form_version").filter(pk=earlier)
+            again = score_of(said, gold_of([said_in(rows)[earlier]], tolerance=0), tolerance=tolerance)
     first = Ranking.objects.filter(lease=answer.lease_id, revision=1).values_list("created_at", flat=True).get()
     result, _made = CheckResult.objects.update_or_create(
         turn=turn,
@@ -331,10 +407,18 @@ def _score(turn: CheckTurn, answer: Ranking, ranks: Mapping[str, int | None]) ->
             "item": item,
             "labeler_id": turn.labeler_id,
             "ranking": answer,
-            "agreed": agreed,
-            "compared": compared,
-            "same": same,
-            "same_of": same_of,
+            "agreed": found.agreed,
+            "compared": found.compared,
+            "same": again and again.agreed,
+            "same_of": again and again.compared,
+            "ratings_agreed": found.ratings_agreed,
+            "ratings_compared": found.ratings_compared,
+            "rating_shift": found.shift,
+            "ratings_same": again and again.ratings_agreed,
+            "ratings_same_of": again and again.ratings_compared,
+            "rating_moved": again and again.shift,
+            "flags_agreed": found.flags_agreed,
+            "flags_compared": found.flags_compared,
             # A correction stays in the week of its answer.
             "answered_at": first,
         },
@@ -359,24 +443,65 @@ def _raise_alerts(person: User) -> int:
     today = timezone.now().date()
     recent = today - timedelta(days=today.weekday() + 7)
     raised = 0
-    for dip in dips_of(queries.chart_of(person)):
-        first, last = dip.weeks[0], dip.weeks[-1]
-        known = CheckAlert.objects.filter(labeler=person, week__gte=first.week, week__lte=last.week)
-        if last.week < recent or known.exists():
-            continue
-        _alert, made = CheckAlert.objects.get_or_create(
-            labeler=person,
-            week=first.week,
-            defaults={
-                "reasons": list(first.reasons),
-                "agreed": first.agreed,
-                "compared": first.compared,
-                "usual": first.usual,
-                "limit": first.limit,
-            },
-        )
-        raised += made
+    for measure, weeks in queries.charts_of(person).items():
+        for dip in dips_of(weeks):
+            first, last = dip.weeks[0], dip.weeks[-1]
+            known = CheckAlert.objects.filter(labeler=person, measure=measure)
+            if last.week < recent or known.filter(week__gte=first.week, week__lte=last.week).exists():
+                continue
+            above = measure == Measure.LENIENCY and first.shift > first.usual
+            alert, made = CheckAlert.objects.get_or_create(
+                labeler=person,
+                measure=measure,
+                week=first.week,
+                defaults={
+                    "reasons": list(first.reasons),
+                    "agreed": first.agreed,
+                    "compared": first.compared,
+                    "usual": first.usual,
+                    "limit": first.upper if above else first.limit,
+                    "shift": first.shift,
+                },
+            )
+            raised += made
+            if made and not person.is_simulated:
+                _tell_admins(alert)
     return raised
+
+
+def _tell_admins(alert: CheckAlert) -> None:
+    """A message to each admin, in their language, with the way to the items; once for each alert."""
+    name = escape_markdown(alert.labeler.name)
+    items = f"{reverse('check-person', args=[alert.labeler_id])}?week={alert.week.isoformat()}#checks-list"
+    for admin in User.objects.filter(role=User.Role.ADMIN, is_active=True).order_by("pk"):
+        with override(admin.language or settings.LANGUAGE_CODE):
+            title = _("Hidden checks that changed: {name}").format(name=alert.labeler.name)
+            text = _(
+                "What {name} answers to hidden checks changed in the week from {week}. Look at [the items behind "
+                "it]({items}) before anything else: it is a reason to look, and no verdict. They were told nothing."
+            ).format(name=name, week=alert.week.isoformat(), items=items)
+            tell(person=admin, title=title[:TITLE_CHARACTERS], text=text, key=f"check-alert:{alert.pk}:{admin.pk}")
+
+
+@transaction.atomic(durable=True)
+def tell_labeler(*, alert_id: uuid.UUID | str, text: Any, actor: User) -> CheckAlert:
+    """An admin sends the labeler a word, `queries.kind_word` or what they made of it. Nothing of checks is in it unless
+    they write it. Conflict where somebody has sent one, or nobody can read it."""
+    text = check_text(text, where=_("the message")).replace("\r\n", "\n").strip() if isinstance(text, str) else ""
+    if not 1 <= len(text) <= WORD_CHARACTERS:
+        raise Refusal(_("Say something to them in 1 to {most} characters.").format(most=WORD_CHARACTERS))
+    alert = CheckAlert.objects.select_for_update(no_key=True).get(pk=queries.get_alert(alert_id).pk)
+    if alert.told_id is not None:
+        raise Conflict(_("They were sent a word about this already."))
+    labeler = alert.labeler
+    if not labeler.is_active or labeler.is_simulated:
+        raise Conflict(_("Who this is about does not read messages here."))
+    with override(labeler.language or settings.LANGUAGE_CODE):
+        title = _("A word from your team")
+    notice = tell(person=labeler, title=title, text=text, key=f"check-alert:{alert.pk}", author=actor)
+    CheckAlert.objects.filter(pk=alert.pk).update(told=notice)
+    record(actor=actor, action="check_alert.told", subject=alert, labeler=alert.labeler_id, message=notice.pk)
+    return queries.get_alert(alert.pk)
 
 
 @transaction.atomic(durable=True)

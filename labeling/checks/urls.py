@@ -13,6 +13,7 @@ urlpatterns = [
     path("checks/answers/<int:turn_id>/", views.answer, name="check-answer"),
     path("checks/alerts/", views.alerts, name="check-alerts"),
     path("checks/alerts/<uuid:alert_id>/acknowledge/", views.alert_acknowledge, name="check-alert-acknowledge"),
+    path("checks/alerts/<uuid:alert_id>/tell/", views.alert_tell, name="check-alert-tell"),
 ]
 api_urlpatterns = [
     path("checks/", api.Sets.as_view(), name="check-sets"),
@@ -20,4 +21,5 @@ api_urlpatterns = [
     path("checks/results/", api.Results.as_view(), name="check-results"),
     path("checks/alerts/", api.Alerts.as_view(), name="check-alerts"),
     path("checks/alerts/<uuid:alert_id>/acknowledge/", api.Acknowledge.as_view(), name="check-alert-acknowledge"),
+    path("checks/alerts/<uuid:alert_id>/tell/", api.Tell.as_view(), name="check-alert-tell"),
 ]

@@ -16,7 +16,11 @@ from labeling.people.access import ADMINS, STAFF, only
 from labeling.people.queries import team_settings
 from labeling.refusals import Refusal
 
-RESULTS = ("labeler", "set", "task", "kind", "answered_at", "agreed", "compared", "same", "same_of")
+RESULTS = (
+    *("labeler", "set", "task", "kind", "answered_at", "agreed", "compared", "same", "same_of"),
+    *("ratings_agreed", "ratings_compared", "rating_shift", "ratings_same", "ratings_same_of", "rating_moved"),
+    *("flags_agreed", "flags_compared"),
+)
 
 
 @require_safe
@@ -66,12 +70,19 @@ def set_switch(request: HttpRequest, set_id) -> HttpResponse:
 @only(*STAFF)
 def person(request: HttpRequest, user_id: int) -> HttpResponse:
     found = queries.get_labeler(user_id)
-    weeks = queries.chart_of(found)
+    charts, level = queries.charts_of(found), team_settings().check_alert_percent / 100
     week = _day(request.GET.get("week"))
     context = {
         "person": found,
-        "weeks": weeks[::-1],
-        "plot": drawings.control_chart(weeks, level=team_settings().check_alert_percent / 100) if weeks else None,
+        "charts": [
+            {
+                "measure": str(measure),
+                "title": drawings.TITLES[measure],
+                "weeks": weeks[::-1],
+                "plot": drawings.control_chart(weeks, measure=measure, level=level),
+            }
+            for measure, weeks in charts.items()
+        ],
         "alerts": queries.alerts_page(after=None, labeler=found),
         "week": week,
         "page": queries.results_page(found, after=request.GET.get("after"), week=week),
@@ -90,9 +101,9 @@ def person_csv(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_safe
 @only(*STAFF)
 def person_weeks_csv(request: HttpRequest, user_id: int) -> HttpResponse:
-    """The control chart of one labeler."""
+    """The control charts of one labeler."""
     found = queries.get_labeler(user_id)
-    rows = drawings.rows_of(found.username, queries.chart_of(found))
+    rows = drawings.rows_of(found.username, queries.charts_of(found))
     return plots.csv_response(drawings.COLUMNS, rows, name=f"check-weeks-{found.pk}")
 
 
@@ -116,6 +127,15 @@ def alerts(request: HttpRequest) -> HttpResponse:
 def alert_acknowledge(request: HttpRequest, alert_id) -> HttpResponse:
     alert = services.acknowledge(alert_id=alert_id, note=request.POST.get("note", ""), actor=request.user)
     messages.success(request, _("Acknowledged."))
+    return redirect("check-person", alert.labeler_id)
+
+
+@require_POST
+@only(*ADMINS)
+def alert_tell(request: HttpRequest, alert_id) -> HttpResponse:
+    """Send the labeler a word."""
+    alert = services.tell_labeler(alert_id=alert_id, text=request.POST.get("text", ""), actor=request.user)
+    messages.success(request, _("Sent."))
     return redirect("check-person", alert.labeler_id)
 
 

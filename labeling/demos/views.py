@@ -7,7 +7,6 @@ from dataclasses import replace
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from labeling.demos import queries
@@ -15,7 +14,6 @@ from labeling.demos.layout import messages_of
 from labeling.demos.models import MOST_TURNS, WrittenPrompt
 from labeling.demos.services import TEXT_CHARACTERS, first_speaker, speaker, submit_demonstration
 from labeling.demos.written import submit_written_prompt
-from labeling.intake.models import UseCase
 from labeling.leasing.answers import form_head, form_number, form_text, form_texts
 from labeling.leasing.kinds import Kind, by_id
 from labeling.leasing.models import Lease
@@ -25,20 +23,7 @@ from labeling.refusals import Refusal
 from labeling.sampling.briefs import LEAST_PAIRS, MOST_PAIRS
 from labeling.sampling.models import Batch, BriefForm
 from labeling.sampling.services import get_batch
-
-# What a labeler reads beside each use case.
-USE_CASES = {
-    UseCase.GENERATION: gettext_lazy("something new: a story, a letter, a program"),
-    UseCase.OPEN_QA: gettext_lazy("a question whose answer one has to know"),
-    UseCase.BRAINSTORMING: gettext_lazy("ideas, a list of possibilities"),
-    UseCase.CHAT: gettext_lazy("a conversation, with an assistant or a character"),
-    UseCase.REWRITE: gettext_lazy("a given text in another way: simpler, translated, mended"),
-    UseCase.SUMMARIZATION: gettext_lazy("a given text, shorter"),
-    UseCase.CLASSIFICATION: gettext_lazy("which of several classes a given text belongs to"),
-    UseCase.OTHER: gettext_lazy("what fits none of these"),
-    UseCase.CLOSED_QA: gettext_lazy("a question whose answer stands in a given text"),
-    UseCase.EXTRACT: gettext_lazy("names, dates or other parts out of a given text"),
-}
+from labeling.use_cases.queries import categories
 
 
 def read_form(fields: QueryDict, lease: Lease) -> dict:
@@ -86,11 +71,10 @@ def read_prompt_form(fields: QueryDict, lease: Lease) -> dict:
 
 def prompt_context(lease: Lease) -> dict:
     brief = lease.task.item.brief
-    numbered = zip(USE_CASES.items(), "1234567890", strict=True)
     return {
         "brief": brief,
         "text_characters": TEXT_CHARACTERS,
-        "use_cases": [(value, UseCase(value).label, hint, key) for (value, hint), key in numbered],
+        "use_cases": [(each["value"], each["label"], each["hint"], each["key"]) for each in categories()],
         "blank_pairs": [{"query": "", "response": ""}] * max(LEAST_PAIRS, brief["pairs"]),
         "spare_pairs": [{"query": "", "response": ""}] * 2,
         "least_pairs": max(LEAST_PAIRS, brief["pairs"]),

@@ -223,6 +223,8 @@ def settle_admission(written: WrittenPrompt, *, revisions: list[WrittenPrompt], 
     for admission in found:
         if (admission.written_id, admission.review_id) == (written.pk, about["review_id"]):
             return admission
+    if any(admission.prompt and admission.prompt.state == Prompt.State.ERASED for admission in found):
+        return Admission.objects.create(**about, reason=Admission.Reason.OTHER, detail="erased")
     refused = _refused_outright(written, newest=revisions[-1], said=said)
     if refused == Admission.Reason.CORRECTED:
         return Admission.objects.create(**about, reason=refused)

@@ -7,10 +7,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.api import IsResearcher
+from labeling.api import IsLabeler, IsResearcher
 from labeling.fields import Fields
 from labeling.label_errors import queries, reports, services
-from labeling.label_errors.models import ErrorItem, ErrorVerdict
+from labeling.label_errors.models import ErrorItem, ErrorVerdict, SecondLook
+from labeling.leasing.answers import INT
 
 OBJECT = OpenApiTypes.OBJECT
 AGAIN = 3  # seconds until figures that are being computed may be there
@@ -55,10 +56,22 @@ def item_body(looked: queries.Looked) -> dict:
         "verdict": said.verdict if said else None,
         "note": said.note if said else "",
         "revision": said.revision if said else 0,
+        "second_look": look_body(looked.second_look) if looked.second_look else None,
     }
     if item.judged_at is not None:
         body |= {"suspicious": item.suspicious, "random": item.random, "ranking": str(item.ranking_id)}
     return body
+
+
+def look_body(look: SecondLook) -> dict:
+    """What became of an answer that was sent back, as the team sees it."""
+    return {
+        "state": look.state,
+        "asked_at": look.asked_at,
+        "ended_at": look.ended_at,
+        "answer": str(look.answer_id) if look.answer_id else None,
+        "note": look.note,
+    }
 
 
 def look_at(item: ErrorItem, request: Request) -> dict:
@@ -83,6 +96,7 @@ class LabelErrors(APIView):
                 "made_at": report.made_at,
                 "reward_model": state.checkpoint.name if state.checkpoint else None,
                 "answers": queries.figures(simulated=simulated),
+                "second_looks": queries.look_counts(),
             }
         )
 
@@ -173,3 +187,53 @@ class Verdict(APIView):
         fields.done()
         verdict = services.judge(item_id=error_id, reviewer=request.user, **said)
         return Response(look_at(verdict.item, request))
+
+
+class AskSecondLook(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="label_error_second_look", request=None, responses={200: OBJECT})
+    def post(self, request: Request, error_id) -> Response:
+        """Send an answer with an error back to its labeler, who keeps or corrects it and is told nothing of what was
+        found. Asked twice is asked once."""
+        look = services.ask_second_look(item_id=error_id, actor=request.user)
+        return Response(look_at(look.item, request))
+
+
+class SecondLooks(APIView):
+    permission_classes = [IsLabeler]
+
+    @extend_schema(operation_id="second_looks", responses=OBJECT)
+    def get(self, request: Request) -> Response:
+        """Tasks whose answer of yours the team asks you to look at again, the longest waiting first, at most 100. Keep
+        it with `tasks/<id>/keep/`, or correct it with `tasks/<id>/submit/`."""
+        waiting = queries.waiting_looks_of(request.user)[:100]
+        return Response({"tasks": [{"id": str(look.lease_id), "asked_at": look.asked_at} for look in waiting]})
+
+
+class Keep(APIView):
+    permission_classes = [IsLabeler]
+
+    @extend_schema(
+        operation_id="answer_keep",
+        request={
+            "application/json": {
+                "type": "object",
+                "properties": {
+                    "active_seconds": {"type": "integer", "minimum": 0},
+                    "note": {"type": "string", "maxLength": services.KEPT_CHARACTERS},
+                },
+            }
+        },
+        responses={200: OBJECT},
+    )
+    def post(self, request: Request, lease_id: str) -> Response:
+        """You have looked again and stand by your answer. Said twice is said once."""
+        fields = Fields(request.data)
+        said = {
+            "active_seconds": fields.integer("active_seconds", 0, least=0, most=INT),
+            "note": fields.text("note", "", longest=services.KEPT_CHARACTERS),
+        }
+        fields.done()
+        look = services.keep_answer(lease_id=lease_id, labeler=request.user, **said)
+        return Response({"id": str(look.lease_id), "state": look.state, "ended_at": look.ended_at})

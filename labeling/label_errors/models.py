@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from labeling.leasing.models import Task
+from labeling.leasing.models import Lease, Task
 from labeling.rankings.models import Ranking
 from labeling.sampling.models import Completion
 
@@ -240,6 +240,78 @@ class ErrorVerdict(models.Model):
                             AND earlier.revision = NEW.revision - 1
                     ) THEN
                         RAISE EXCEPTION 'This answer is not theirs to judge: item %', NEW.item_id;
+                    END IF;
+                    RETURN NEW;
+                """,
+            ),
+        ]
+
+
+class SecondLook(models.Model):
+    """An answer with an error, sent back to its labeler, who keeps or corrects it. They are not told what was found."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waits for its labeler")
+        KEPT = "kept", _("kept")
+        CORRECTED = "corrected", _("corrected")
+        # The verdict was changed before its labeler had looked.
+        WITHDRAWN = "withdrawn", _("taken back")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    item = models.ForeignKey(ErrorItem, on_delete=models.PROTECT, related_name="second_looks")
+    # The answer's.
+    lease = models.ForeignKey(Lease, on_delete=models.PROTECT, related_name="second_looks")
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    asked_at = models.DateTimeField(db_default=Now())
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    # The correction that came of it. Set by a trigger of the answers.
+    answer = models.OneToOneField(Ranking, null=True, on_delete=models.PROTECT, related_name="second_look")
+    # Why it is kept, if its labeler says.
+    note = models.CharField(max_length=500, blank=True)
+    active_seconds = models.PositiveIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["item"], condition=~models.Q(state="withdrawn"), name="second_look_once_per_answer"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="waiting", ended_at__isnull=True, answer__isnull=True)
+                | models.Q(state="corrected", ended_at__isnull=False, answer__isnull=False)
+                | models.Q(state__in=["kept", "withdrawn"], ended_at__isnull=False, answer__isnull=True),
+                name="second_look_ends_with_its_outcome",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(note="") | models.Q(state="kept"), name="second_look_note_says_why_it_is_kept"
+            ),
+        ]
+        indexes = [
+            # What was added to the time of a day that is over.
+            models.Index(fields=["ended_at"], condition=models.Q(state="kept"), name="second_look_kept"),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="second_look_ends_once", operation=pgtrigger.Update, condition=~pgtrigger.Q(old__state="waiting")
+            ),
+            pgtrigger.ReadOnly(
+                name="second_look_keeps_what_was_asked", fields=["item", "lease", "asked_by", "asked_at"]
+            ),
+            pgtrigger.Protect(name="second_look_is_never_deleted", operation=pgtrigger.Delete),
+            pgtrigger.Trigger(
+                name="second_look_follows_an_error",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="""
+                    IF NOT EXISTS (
+                        SELECT FROM labeling_erroritem item
+                        JOIN labeling_ranking ranking ON ranking.id = item.ranking_id
+                        JOIN labeling_errorverdict said ON said.item_id = item.id AND said.verdict = 'error'
+                        WHERE item.id = NEW.item_id AND ranking.lease_id = NEW.lease_id
+                            AND NOT EXISTS (SELECT FROM labeling_errorverdict later WHERE later.replaces_id = said.id)
+                            AND NOT EXISTS (SELECT FROM labeling_ranking newer WHERE newer.replaces_id = ranking.id)
+                    ) THEN
+                        RAISE EXCEPTION 'The newest answer is sent back, where it has an error: item %', NEW.item_id;
                     END IF;
                     RETURN NEW;
                 """,

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from labeling.background.models import Job
-from labeling.label_errors.models import ErrorDraw, ErrorItem, ErrorVerdict, Suspicion, SuspicionState
+from labeling.intake.models import Prompt
+from labeling.label_errors.models import ErrorDraw, ErrorItem, ErrorVerdict, SecondLook, Suspicion, SuspicionState
+from labeling.leasing.models import CheckTurn, Lease
 from labeling.paging import Page, keyset_page, read_cursor, write_cursor
 from labeling.people.models import User
+from labeling.rankings.models import Ranking
 from labeling.refusals import NotAllowed, NotFound
 from labeling.sampling.models import Completion
 
@@ -83,9 +86,10 @@ def waiting_for(reviewer: User) -> int:
 
 def get_item(item_id: uuid.UUID | str) -> ErrorItem:
     try:
-        return ErrorItem.objects.select_related("draw", "ranking__task__item__prompt", "claimed_by", "checkpoint").get(
-            pk=uuid.UUID(str(item_id))
-        )
+        return ErrorItem.objects.select_related(
+            *("draw", "claimed_by", "checkpoint", "ranking__labeler", "ranking__task__batch"),
+            "ranking__task__item__prompt",
+        ).get(pk=uuid.UUID(str(item_id)))
     except (ValueError, ErrorItem.DoesNotExist):
         raise NotFound(_("There is no answer with this id to look at.")) from None
 
@@ -111,6 +115,9 @@ class Looked:
     # (number, the better by the labeler, the worse)
     pairs: list[tuple[int, Ranked, Ranked]]
     verdict: ErrorVerdict | None
+    # What became of it at its labeler's, and the letters in the order of the correction, best first, ties together.
+    second_look: SecondLook | None = None
+    corrected: list[list[str]] | None = None
 
 
 def look_at(item: ErrorItem, *, reviewer: User) -> Looked:
@@ -131,7 +138,17 @@ def look_at(item: ErrorItem, *, reviewer: User) -> Looked:
     by_id = {each.id: each for each in completions}
     pairs = [(number, by_id[better], by_id[worse]) for number, (better, worse) in enumerate(item.pairs, 1)]
     said = item.verdicts.order_by("-revision").first()
-    return Looked(item, item.ranking.task.item.messages, completions, pairs, said)
+    look = asked_before(item)
+    corrected = _tiers_of(look.answer, by_id) if look and look.answer_id else None
+    return Looked(item, item.ranking.task.item.messages, completions, pairs, said, look, corrected)
+
+
+def _tiers_of(answer: Ranking, by_id: dict[str, Ranked]) -> list[list[str]]:
+    tiers: dict[int, list[str]] = {}
+    for pk, rank in answer.judgments.exclude(rank=None).values_list("completion", "rank"):
+        if str(pk) in by_id:
+            tiers.setdefault(rank, []).append(by_id[str(pk)].letter)
+    return [sorted(tiers[rank]) for rank in sorted(tiers)]
 
 
 def draws_page(*, after: str | None) -> Page:
@@ -142,14 +159,23 @@ def draws_page(*, after: str | None) -> Page:
     return keyset_page(rows, order=("-id",), after=after, size=10)
 
 
-def judged_page(*, after: str | None) -> Page:
-    """What was looked at, the latest first, each with `said`, the verdict in force."""
+def judged_page(*, after: str | None, sent_back: bool = False) -> Page:
+    """What was looked at, or of it what was `sent_back`, the latest first, each with `said`, the verdict in force, and
+    `look`, its second look."""
     rows = ErrorItem.objects.filter(judged_at__isnull=False).select_related("claimed_by", "ranking__task", "checkpoint")
+    if sent_back:
+        rows = rows.filter(pk__in=_not_withdrawn().values("item"))
     page = keyset_page(rows, order=("-judged_at", "-id"), after=after, size=30)
-    said = {verdict.item_id: verdict for verdict in in_force().filter(item__in=[item.pk for item in page])}
+    pks = [item.pk for item in page]
+    said = {verdict.item_id: verdict for verdict in in_force().filter(item__in=pks)}
+    looks = {look.item_id: look for look in _not_withdrawn().filter(item__in=pks)}
     for item in page:
-        item.said = said[item.pk]
+        item.said, item.look = said[item.pk], looks.get(item.pk)
     return page
+
+
+def _not_withdrawn() -> QuerySet[SecondLook]:
+    return SecondLook.objects.exclude(state=SecondLook.State.WITHDRAWN)
 
 
 # What was found
@@ -180,7 +206,11 @@ def programs_looked_at() -> bool:
 
 def verdict_rows() -> Iterator[list[Any]]:
     """A row for every verdict, all revisions, in the order in which they were given; see VERDICT_COLUMNS."""
-    rows = ErrorVerdict.objects.order_by("created_at", "id").values_list(
+    look = _not_withdrawn().filter(item=OuterRef("item"))
+    rows = ErrorVerdict.objects.order_by("created_at", "id").annotate(
+        look=Subquery(look.values("state")), look_ended_at=Subquery(look.values("ended_at"))
+    )
+    rows = rows.values_list(
         "item__ranking",
         "item__draw",
         "item__position",
@@ -193,13 +223,15 @@ def verdict_rows() -> Iterator[list[Any]]:
         "reviewer__username",
         "revision",
         "created_at",
+        "look",
+        "look_ended_at",
     )
     return (list(row) for row in rows.iterator(chunk_size=1000))
 
 
 VERDICT_COLUMNS = (
     *("ranking", "draw", "position", "suspicious", "random", "suspicion", "reward_model"),
-    *("verdict", "note", "reviewer", "revision", "created_at"),
+    *("verdict", "note", "reviewer", "revision", "created_at", "second_look", "second_look_ended_at"),
 )
 
 
@@ -215,3 +247,53 @@ def looked_at(*, simulated: bool) -> QuerySet:
         "verdict",
         "revision",
     )
+
+
+# Second looks
+
+
+def why_no_second_look(item: ErrorItem) -> str | None:
+    """A sentence on why the answer is not sent back to its labeler; None where it can be."""
+    answer = item.ranking
+    if not errors_found().filter(item=item).exists():
+        return _("Only an answer in which somebody found an error is sent back.")
+    if asked_before(item):
+        return _("This answer was sent back already.")
+    if answer.group == User.Group.SIMULATED or answer.origin != Ranking.Origin.WORKBENCH:
+        return _("This answer comes from a program or from elsewhere: nobody here can look at it again.")
+    if not answer.labeler.is_active:
+        return _("Who gave this answer does not work here any more.")
+    if Ranking.objects.filter(replaces=answer).exists():
+        return _("Its labeler has corrected this answer since.")
+    batch, prompt = answer.task.batch, answer.task.item.prompt
+    check = CheckTurn.objects.filter(task=answer.task_id, labeler=answer.labeler_id).exists()
+    if answer.adjudicates or check or batch.evaluation or batch.probation or batch.repeat_of_id or batch.screening:
+        return _("This answer measures somebody or something, or decides; looking again would change what it says.")
+    if prompt is not None and prompt.state != Prompt.State.ACCEPTED:
+        return _("The prompt was taken back since: nobody is shown it.")
+    return None
+
+
+def asked_before(item: ErrorItem) -> SecondLook | None:
+    """The second look at this answer that was not taken back."""
+    return _not_withdrawn().select_related("answer").filter(item=item).first()
+
+
+def waiting_looks_of(labeler: User) -> QuerySet[SecondLook]:
+    """What waits for `labeler`, the longest waiting first. From the index of what waits for them."""
+    leases = Lease.objects.filter(labeler=labeler.pk, sent_back=True)
+    shown = Q(lease__task__item__prompt__state=Prompt.State.ACCEPTED)
+    waiting = SecondLook.objects.filter(shown, lease__in=leases, state=SecondLook.State.WAITING)
+    return waiting.select_related("lease__task__item__prompt").order_by("asked_at", "id")
+
+
+def waiting_look_at(lease: Lease) -> SecondLook | None:
+    """The second look that waits at the labeler's own lease."""
+    return SecondLook.objects.filter(lease=lease, state=SecondLook.State.WAITING).first() if lease.sent_back else None
+
+
+def look_counts() -> dict[str, int]:
+    """How many answers were sent back, by what came of it."""
+    counts = dict(SecondLook.objects.order_by().values_list("state").annotate(Count("pk")))
+    by_state = {state: counts.get(state, 0) for state in ("waiting", "kept", "corrected")}
+    return {"asked": sum(by_state.values()), **by_state}

@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from labeling.audit.services import record
 from labeling.background import services as background
@@ -24,11 +27,16 @@ from labeling.label_errors.models import (
     ErrorDraw,
     ErrorItem,
     ErrorVerdict,
+    SecondLook,
     Suspicion,
     SuspicionState,
 )
 from labeling.label_errors.reading import Group, groups_of
 from labeling.label_errors.statistics import suspicion
+from labeling.leasing.answers import INT, whole_number
+from labeling.leasing.models import Lease
+from labeling.leasing.services import counted_seconds, lock_lease
+from labeling.notices.services import tell
 from labeling.people.models import User
 from labeling.refusals import Conflict, Refusal
 from labeling.text import check_text
@@ -43,6 +51,7 @@ HELD = timedelta(minutes=10)
 MOST_DRAWN = 1000
 MARKED = 3  # pairs of an answer, whatever is known of it: another number would tell its arm
 NOTE_CHARACTERS = 2_000
+KEPT_CHARACTERS = 500
 SEEDS = 2**31
 
 
@@ -302,7 +311,8 @@ def claim_next(*, reviewer: User) -> ErrorItem | None:
 @transaction.atomic(durable=True)
 def judge(*, item_id: uuid.UUID | str, reviewer: User, verdict: Any, note: Any = "") -> ErrorVerdict:
     """What `reviewer` says of the answer that they hold, or held last; of one they judged, another revision. The same
-    twice is said once. Conflict where somebody else holds it."""
+    twice is said once. What waits for a second look waits no more where it is no error. Conflict where somebody else
+    holds it."""
     if verdict not in ErrorVerdict.Verdict.values:
         raise Refusal(_("Say {values}.").format(values=", ".join(ErrorVerdict.Verdict.values)))
     if not isinstance(note, str):
@@ -327,5 +337,80 @@ def judge(*, item_id: uuid.UUID | str, reviewer: User, verdict: Any, note: Any =
     )
     if item.judged_at is None:
         ErrorItem.objects.filter(pk=item.pk).update(judged_at=Now())
+    if verdict != ErrorVerdict.Verdict.ERROR:
+        _withdraw_second_look(item)
     record(actor=reviewer, action="label_error.judged", subject=item, verdict=verdict, revision=said.revision)
     return said
+
+
+# Second looks
+
+
+@transaction.atomic(durable=True)
+def ask_second_look(*, item_id: uuid.UUID | str, actor: User) -> SecondLook:
+    """Send an answer with an error back to its labeler, who gets it in the workbench and keeps or corrects it, however
+    old it is. Asked twice is asked once. Conflict where it cannot be.
+
+    They are told nothing of what was found. Where nothing of theirs waits yet, a message says that something does.
+    """
+    item = queries.get_item(item_id)
+    ErrorItem.objects.select_for_update(no_key=True).get(pk=item.pk)
+    # As it is while they correct it.
+    Lease.objects.select_for_update(no_key=True).get(pk=item.ranking.lease_id)
+    if earlier := queries.asked_before(item):
+        return earlier
+    if (why := queries.why_no_second_look(item)) is not None:
+        raise Conflict(why)
+    labeler = item.ranking.labeler
+    first = not queries.waiting_looks_of(labeler).exists()
+    look = SecondLook.objects.create(item=item, lease_id=item.ranking.lease_id, asked_by=actor)
+    Lease.objects.filter(pk=look.lease_id).update(sent_back=True)
+    if first:
+        with override(labeler.language or settings.LANGUAGE_CODE):
+            words = _(
+                "Your team asks for a second look at an answer of yours. It waits on the page [Work]({work}). Keep it "
+                "if you stand by it, or correct it; either is fine."
+            ).format(work=reverse("work"))
+            tell(person=labeler, title=_("A second look"), text=words, key=f"second-look:{look.pk}", author=actor)
+    record(actor=actor, action="label_error.sent_back", subject=item, ranking=str(item.ranking_id))
+    return look
+
+
+def _withdraw_second_look(item: ErrorItem) -> None:
+    """Of a locked item."""
+    lease = Lease.objects.select_for_update(no_key=True).get(pk=item.ranking.lease_id)
+    waiting = SecondLook.objects.filter(item=item, state=SecondLook.State.WAITING)
+    if waiting.update(state=SecondLook.State.WITHDRAWN, ended_at=Now()):
+        Lease.objects.filter(pk=lease.pk).update(sent_back=False)
+
+
+@transaction.atomic(durable=True)
+def keep_answer(*, lease_id: uuid.UUID | str, labeler: User, active_seconds: Any = 0, note: Any = "") -> SecondLook:
+    """The labeler has looked again and stands by their answer. Saying so twice is saying it once; a correction is an
+    answer, and goes where answers go.
+
+    `active_seconds` is the browser's count of time at it: no more than since they opened it (`begin_correction`), and
+    part of their time at work. NotFound for another person's lease, Conflict where nothing waits to be looked at.
+    """
+    seconds = whole_number(active_seconds, where="`active_seconds`", low=0, high=INT)
+    if not isinstance(note, str):
+        raise Refusal(_("The note must be text."))
+    note = check_text(note, where=_("the note")).strip()
+    if len(note) > KEPT_CHARACTERS:
+        raise Refusal(_("A note has at most {most} characters; shorten it.").format(most=KEPT_CHARACTERS))
+    lease = lock_lease(lease_id=lease_id, labeler=labeler)
+    looks = SecondLook.objects.filter(lease=lease).exclude(state=SecondLook.State.WITHDRAWN)
+    look = looks.order_by("-asked_at").first()
+    if look is not None and look.state == SecondLook.State.KEPT:
+        return look
+    if look is None or look.state != SecondLook.State.WAITING:
+        raise Conflict(_("Nobody waits for a second look at this answer; it stands as it is."))
+    seconds = counted_seconds(seconds, lease.corrected_for)
+    SecondLook.objects.filter(pk=look.pk).update(
+        state=SecondLook.State.KEPT, note=note, active_seconds=seconds, ended_at=Now()
+    )
+    Lease.objects.filter(pk=lease.pk).update(
+        sent_back=False, correction_opened_at=None, active_seconds=F("active_seconds") + seconds
+    )
+    look.refresh_from_db()
+    return look

@@ -11,10 +11,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from labeling.label_errors import forms, queries, reports, services
 from labeling.label_errors.models import ErrorVerdict
-from labeling.people.access import STAFF, only
+from labeling.leasing.answers import form_number
+from labeling.people.access import LABELERS, STAFF, only
 from labeling.people.queries import has_simulated
 from labeling.plots import csv_response
-from labeling.refusals import NotFound, Refusal, TryLater
+from labeling.refusals import Conflict, NotFound, Refusal, TryLater
 
 
 def asked_for_simulated(request: HttpRequest) -> bool:
@@ -41,6 +42,7 @@ def overview(request: HttpRequest, form: forms.DrawForm, *, status: int = 200) -
         "figures": queries.figures(simulated=simulated),
         "job": queries.last_job(),
         "waiting": queries.waiting_for(request.user),
+        "looks": queries.look_counts(),
         "page": queries.draws_page(after=request.GET.get("after")),
     }
     if not report.waiting:
@@ -106,6 +108,8 @@ def label_error(request: HttpRequest, error_id) -> HttpResponse:
             error = refusal
         else:
             messages.success(request, _("Saved: {verdict}.").format(verdict=verdict.get_verdict_display()))
+            if verdict.verdict == ErrorVerdict.Verdict.ERROR and request.POST.get("second_look") == "on":
+                _send_back(request, error_id)
             return to_next(request) if verdict.revision == 1 else redirect("label-errors-judged")
     looked = queries.look_at(queries.get_item(error_id), reviewer=request.user)
     context = {
@@ -113,18 +117,42 @@ def label_error(request: HttpRequest, error_id) -> HttpResponse:
         "item": looked.item,
         "said": said if error else looked.verdict,
         "error": error,
+        "ask_again": request.POST.get("second_look") == "on",
         "mine": looked.item.claimed_by_id == request.user.pk,
         "verdicts": ErrorVerdict.Verdict,
         "note_characters": services.NOTE_CHARACTERS,
         "waiting": queries.waiting_for(request.user),
+        "no_second_look": queries.why_no_second_look(looked.item) if looked.verdict else None,
     }
     return render(request, "label_errors/item.html", context, status=error.status if error else 200)
+
+
+def _send_back(request: HttpRequest, error_id) -> None:
+    """Ask for a second look; where that cannot be, the page says why, and what was done before stays done."""
+    try:
+        services.ask_second_look(item_id=error_id, actor=request.user)
+    except Conflict as refusal:
+        messages.warning(request, refusal.message)
+    else:
+        messages.success(request, _("Its labeler is asked for a second look, and told nothing of what was found."))
+
+
+@require_POST
+@only(*STAFF)
+def second_look(request: HttpRequest, error_id) -> HttpResponse:
+    """Send the answer back to its labeler."""
+    _send_back(request, error_id)
+    return redirect("label-error", error_id)
 
 
 @require_GET
 @only(*STAFF)
 def judged(request: HttpRequest) -> HttpResponse:
-    return render(request, "label_errors/judged.html", {"page": queries.judged_page(after=request.GET.get("after"))})
+    """What was looked at. `?sent_back=1` shows what was sent back to labelers alone."""
+    sent_back = request.GET.get("sent_back") == "1"
+    page = queries.judged_page(after=request.GET.get("after"), sent_back=sent_back)
+    context = {"page": page, "sent_back": sent_back, "looks": queries.look_counts()}
+    return render(request, "label_errors/judged.html", context)
 
 
 @require_GET
@@ -142,3 +170,16 @@ def label_errors_csv(request: HttpRequest, table: str) -> StreamingHttpResponse:
         raise NotFound(_("There is no plot {name!r} here.").format(name=table[:40]))
     plot = report.plots[table]
     return csv_response(plot.columns, plot.rows, name=f"label-errors-{table}")
+
+
+# The labeler's side
+
+
+@require_POST
+@only(*LABELERS)
+def keep(request: HttpRequest, lease_id: str) -> HttpResponse:
+    """The labeler stands by an answer that they were asked to look at again."""
+    said = {"active_seconds": form_number(request.POST, "active_seconds") or 0, "note": request.POST.get("note", "")}
+    services.keep_answer(lease_id=lease_id, labeler=request.user, **said)
+    messages.success(request, _("Thank you. Your answer stays as it is."))
+    return redirect("work")

@@ -32,13 +32,14 @@ from labeling.people.models import User
 from labeling.refusals import Conflict, NotAllowed
 
 
-def open_more_seats(*, task: Task, count: int) -> None:
-    """`count` more labelers of the batch's groups are wanted at `task`; behind all that waits in its queue.
+def open_more_seats(*, task: Task, count: int) -> list[int]:
+    """The ids of `count` new seats: so many more labelers of the batch's groups are wanted at `task`, behind all that
+    waits in its queue.
 
     In the caller's transaction, which holds a lock that only one caller at a time can have for this task.
     """
     first = _next_number(task)
-    Seat.objects.bulk_create(
+    made = Seat.objects.bulk_create(
         Seat(
             task=task,
             batch_id=task.batch_id,
@@ -48,6 +49,7 @@ def open_more_seats(*, task: Task, count: int) -> None:
         )
         for place in range(count)
     )
+    return [seat.pk for seat in made]
 
 
 def open_deciding_seat(*, task: Task) -> None:

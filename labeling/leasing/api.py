@@ -252,7 +252,7 @@ def suggestions_offered(lease: Lease) -> bool:
 def urls_of(lease: Lease) -> dict[str, str]:
     """Where the page of a task sends what, so that it can show the next task in its own place."""
     task = reverse("api:task", kwargs={"lease_id": lease.pk})
-    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "question", "flag", "suggestions")
+    actions = ("submit", "skip", "heartbeat", "draft", "return", "begin", "correct", "question", "flag", "suggestions")
     return {**{name: f"{task}{name}/" for name in actions}, "page": reverse("task", kwargs={"lease_id": lease.pk})}
 
 
@@ -288,7 +288,7 @@ def clock_body(lease: Lease) -> dict:
     }
     # An open one says nothing of its task here, and has no need to.
     if lease.state in services.LEFT and services.is_taken_back(lease):
-        clock["taken_back"] = services.PromptTakenBack().message
+        clock["taken_back"] = services.why_taken_back(lease).message
     return clock
 
 
@@ -346,7 +346,7 @@ class OneTask(TaskView):
         """One of your own tasks, with your draft or your answer."""
         lease = queries.get_lease(lease_id=lease_id, labeler=request.user)
         if services.is_taken_back(lease):
-            raise services.PromptTakenBack
+            raise services.why_taken_back(lease)
         return Response(task_body(lease))
 
 
@@ -425,6 +425,20 @@ class Begin(TaskView):
         """Begin the task that was fetched ahead: its clock starts. Beginning twice is beginning once."""
         services.renew_lease(lease_id=lease_id, labeler=request.user)
         return self.clock(request, lease_id)
+
+
+class Correct(TaskView):
+    @extend_schema(
+        operation_id="task_correct",
+        request=None,
+        responses=answers(
+            s200=described({"opened_at": TIME}), s404="No task of yours", s409="No answer, or too old to be corrected"
+        ),
+    )
+    def post(self, request, lease_id: str) -> Response:
+        """Open your answer to correct it. Of a correction no more `active_seconds` count than since then."""
+        lease = services.begin_correction(lease_id=lease_id, labeler=request.user)
+        return Response({"opened_at": lease.correction_opened_at.isoformat()})
 
 
 class Draft(TaskView):

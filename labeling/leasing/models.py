@@ -121,13 +121,22 @@ class Lease(models.Model):
     draft_version = models.PositiveBigIntegerField(default=0)
     draft_at = models.DateTimeField(null=True)
     active_seconds = models.PositiveIntegerField(default=0)
+    # When its labeler opened their answer to correct it, from when on time at the correction counts; empty once that is
+    # stored.
+    correction_opened_at = models.DateTimeField(null=True)
     # Its latest answer was reviewed and waits to be corrected by its labeler, however old it is.
     sent_back = models.BooleanField(default=False, db_default=False)
     # Of a researcher who decides: in a seat that adjudicates, or without one.
     adjudicates = models.BooleanField(default=False, db_default=False)
+    # What it is about was erased: nothing more is written on it.
+    erased = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(erased=False) | ~models.Q(state__in=["open", "ahead"]) & models.Q(draft={}),
+                name="lease_erased_is_over",
+            ),
             models.UniqueConstraint(
                 fields=["seat"], condition=models.Q(state__in=["open", "ahead"]), name="lease_one_open_per_seat"
             ),
@@ -151,6 +160,10 @@ class Lease(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(sent_back=False) | models.Q(state="submitted"), name="lease_sent_back_has_an_answer"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(correction_opened_at__isnull=True) | models.Q(state="submitted"),
+                name="lease_correction_is_of_an_answer",
             ),
         ]
         indexes = [

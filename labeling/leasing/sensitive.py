@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
+from labeling.governance.deciding import PromptErased
 from labeling.intake.models import Prompt
 from labeling.leasing.models import Seat
 from labeling.leasing.services import lock_seats
@@ -32,6 +33,8 @@ def set_categories(*, prompt_id: uuid.UUID, categories: Collection[str], actor: 
     prompt = Prompt.objects.select_for_update(no_key=True).filter(pk=prompt_id).first()
     if prompt is None:
         raise NotFound(_("There is no prompt with this id."))
+    if prompt.state == Prompt.State.ERASED:
+        raise PromptErased
     now = sorted(set(categories))
     if prompt.categories != now:
         before, prompt.categories = prompt.categories, now

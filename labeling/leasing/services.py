@@ -11,7 +11,7 @@ import hashlib
 import random
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -27,6 +27,7 @@ from django.utils.translation import gettext_noop
 from labeling.audit.services import record
 from labeling.forms.built_in import DEFAULT as DEFAULT_FORM
 from labeling.forms.queries import newest_version
+from labeling.governance.deciding import PromptErased
 from labeling.intake.models import Prompt
 from labeling.leasing import apart
 from labeling.leasing.answers import REASON_CHARACTERS, BadAnswer, Head, whole_number
@@ -227,10 +228,16 @@ def seat_groups(batch: Batch) -> list[list[str]]:
     return [[group] for group, wanted in batch.group_targets.items() for _ in range(wanted)]
 
 
+# What features above do when a batch is closed, in its transaction: (batch, actor). They add themselves (apps.py).
+CLOSED: list[Callable[..., None]] = []
+
+
 @transaction.atomic(durable=True)
 def close_batch(*, batch: Batch, actor: User | None) -> None:
     """Offer nobody another seat of `batch`. Who sits at a task may finish it."""
     _change_batch(batch, actor, "batch.closed", state=Batch.State.CLOSED)
+    for follow in CLOSED:
+        follow(batch=batch, actor=actor)
 
 
 @transaction.atomic(durable=True)
@@ -485,9 +492,15 @@ LOOK_AHEAD = (
     + QUEUE.format(known="AND known.state NOT IN ('expired', 'returned')", limit="%(limit)s", lock="")
     + "SELECT DISTINCT task_id FROM picked"
 )
+# What a task asks: its batch's form, none for the default one, whichever way the batch names it.
+FORM_OF_BATCH = """
+    nullif(batch.form_id, (SELECT usual.id FROM labeling_form usual WHERE usual.name = %(form)s))
+"""
 NEXT_KIND = (
     LOOK_AHEAD.replace("%(limit)s", "1").replace("SELECT DISTINCT task_id FROM picked", "")
-    + "SELECT task.kind FROM picked JOIN labeling_task task ON task.id = picked.task_id"
+    + f"""
+    SELECT batch.kind, {FORM_OF_BATCH} FROM picked JOIN labeling_batch batch ON batch.id = picked.batch_id
+"""
 )
 # After locking, PostgreSQL looks at the row's own columns again: `state` must therefore be one of them, and whoever
 # takes a seat changes it before the commit. What somebody else is taking right now is passed.
@@ -514,18 +527,20 @@ PICK = (
     )
 """
 )
-# A hidden check in place of the next in the queue: the first that waits for this labeler, at a seat made for it, so
-# that it takes nobody's. Two who make one at the same task at once meet in its number, and the second goes on in its
-# queue. What the labeler had meanwhile in an ordinary task is no check any more.
+# A hidden check in place of the next in the queue: the first of its form that waits for this labeler, at a seat made
+# for it, so that it takes nobody's. Two who make one at the same task at once meet in its number, and the second goes
+# on in its queue. What the labeler had meanwhile in an ordinary task is no check any more.
 PICK_CHECK = f"""
     due AS MATERIALIZED (
         SELECT turn.id, turn.task_id, task.batch_id, prompt.categories
         FROM person CROSS JOIN labeling_checkturn turn
         JOIN labeling_task task ON task.id = turn.task_id
+        JOIN labeling_batch batch ON batch.id = task.batch_id
         JOIN labeling_batchitem item ON item.id = task.item_id
         JOIN labeling_prompt prompt ON prompt.id = item.prompt_id
         WHERE turn.labeler_id = %(labeler)s AND turn.served_at IS NULL AND prompt.state = 'accepted'
             AND NOT prompt.categories && person.opted_out
+            AND {FORM_OF_BATCH} IS NOT DISTINCT FROM %(asked_form)s::bigint
             AND (
                 SELECT true FROM labeling_lease known
                 WHERE known.task_id = turn.task_id AND known.labeler_id + 0 = %(labeler)s
@@ -648,7 +663,7 @@ def _take_at_once(labeler: User, state: str, guideline: int | None, rng: random.
     asked = _asked(labeler, state, guideline, rng) | {"anew": False}
     asked |= {"behind": state == Lease.State.AHEAD, "grace": team_settings().lease_grace_seconds}
     try:
-        row = (_take_check(labeler, asked) if _draws_a_check(labeler) else None) or first_row(TAKE_AT_ONCE, asked)
+        row = _take_check(labeler, asked) or first_row(TAKE_AT_ONCE, asked)
     except IntegrityError:
         return None  # another tab was quicker
     if row is not None:
@@ -657,20 +672,20 @@ def _take_at_once(labeler: User, state: str, guideline: int | None, rng: random.
     return LOADED.first(begun.pk, labeler.pk) if begun else None
 
 
-def _draws_a_check(labeler: User) -> bool:
-    """Whether the next task is to be a hidden check, by a draw that nobody can foresee. `check_gates` has looked
-    whether one waits: most grants ask nothing more.
+def _take_check(labeler: User, asked: dict) -> tuple | None:
+    """A lease on a hidden check, by a draw that nobody can foresee; None where there is none now. `check_gates` has
+    looked whether one waits: most grants ask nothing more.
 
-    Only in place of a ranking: a check that came alone, or among other kinds of tasks, would be known for one.
+    Only in place of a task that asks the same: a check that came alone, or among tasks of another kind or form, would
+    be known for one.
     """
     if not labeler.check_waits or SYSTEM_RANDOM.random() * 100 >= team_settings().check_percent:
-        return False
-    return first_row(NEXT_KIND, {"labeler": labeler.pk, "anew": False}) == (Batch.Kind.RANKING,)
-
-
-def _take_check(labeler: User, asked: dict) -> tuple | None:
+        return None
+    following = first_row(NEXT_KIND, {"labeler": labeler.pk, "anew": False, "form": DEFAULT_FORM})
+    if following is None or following[0] != Batch.Kind.RANKING:
+        return None
     try:
-        return first_row(TAKE_CHECK, asked)
+        return first_row(TAKE_CHECK, asked | {"asked_form": following[1]})
     except IntegrityError:
         return None  # somebody else is being seated at the same task, or another tab was quicker
 
@@ -844,7 +859,8 @@ def _begin(lease: Lease, guideline: int | None) -> None:
 # While a labeler works
 
 OWN = Lease.objects.select_related("task__item__prompt", "labeler", "form_version").annotate(
-    held_for=ExpressionWrapper(Now() - F("granted_at"), output_field=models.DurationField())
+    held_for=ExpressionWrapper(Now() - F("granted_at"), output_field=models.DurationField()),
+    corrected_for=ExpressionWrapper(Now() - F("correction_opened_at"), output_field=models.DurationField()),
 )
 READ_OWN = Prepared(OWN.filter(pk=SOME_LEASE, labeler=SOME_LABELER), SOME_LEASE, SOME_LABELER)
 
@@ -860,7 +876,8 @@ def lock_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
 
 
 def get_own(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
-    """The labeler's own lease, with task, prompt and labeler. `held_for` is its age.
+    """The labeler's own lease, with task, prompt and labeler. `held_for` is its age, `corrected_for` how long ago its
+    answer was opened to be corrected, None where it was not.
 
     NotFound for an unknown id and for another person's lease alike. NotAllowed once the account is switched off.
     """
@@ -868,8 +885,17 @@ def get_own(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
 
 
 def is_taken_back(lease: Lease) -> bool:
-    """Whether its prompt is held or dropped, so that nobody is to read it, and it is not answered."""
+    """Whether its prompt is held, dropped or erased, so that nobody is to read it, and it is not answered."""
     prompt = lease.task.item.prompt
+    return lease.erased and lease.state in (*HELD, *LEFT) or _waits(lease, prompt)
+
+
+def why_taken_back(lease: Lease) -> Conflict:
+    """The refusal of a lease that `is_taken_back`."""
+    return PromptErased() if lease.erased else PromptTakenBack()
+
+
+def _waits(lease: Lease, prompt: Prompt | None) -> bool:
     return lease.state in (*HELD, *LEFT) and prompt is not None and prompt.state != Prompt.State.ACCEPTED
 
 
@@ -878,6 +904,8 @@ def _checked(lease: Lease | None) -> Lease:
         raise NotFound(_(NO_SUCH_TASK))
     if not lease.labeler.is_active:
         raise NotAllowed(_("This account is switched off; ask an admin of your team."))
+    if lease.erased:
+        raise PromptErased
     return lease
 
 
@@ -911,7 +939,7 @@ def renew_lease(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
             )
         )
     elif is_taken_back(lease):
-        raise PromptTakenBack
+        raise why_taken_back(lease)
     # The gates too: a tab that was left open must not take a seat for somebody on a break.
     elif person.leases.filter(state=Lease.State.OPEN).exists() or not _sit_down_again(
         person, lease, Lease.State.OPEN, check_gates(person)
@@ -1177,7 +1205,7 @@ def settle_lease(*, lease: Lease, answers: QuerySet, idempotency_key: str, diges
     if latest is None:
         changes |= {"state": Lease.State.SUBMITTED, "seat": lease.seat, "ended_at": Now(), "draft": {}}
     else:
-        changes["sent_back"] = False
+        changes |= {"sent_back": False, "correction_opened_at": None}
     Lease.objects.filter(pk=lease.pk).update(**changes)
     return Place(earlier=None, fields=fields)
 
@@ -1197,8 +1225,30 @@ def _fields(lease: Lease, latest: Any, *, idempotency_key: str, digest: str, hea
         "correction_reason": head.reason if latest else "",
         "idempotency_key": idempotency_key,
         "payload_sha256": digest,
-        "active_seconds": min(head.active_seconds, max(0, int(lease.held_for.total_seconds()))),
+        "active_seconds": counted_seconds(head.active_seconds, lease.corrected_for if latest else lease.held_for),
     }
+
+
+def counted_seconds(active_seconds: int, since: timedelta | None) -> int:
+    """What counts of the browser's count of active time: never more than went by, and nothing where nothing began."""
+    return min(active_seconds, max(0, int(since.total_seconds()))) if since is not None else 0
+
+
+@transaction.atomic(durable=True)
+def begin_correction(*, lease_id: uuid.UUID | str, labeler: User) -> Lease:
+    """The labeler opens their answer to correct it: from now on their time at the correction counts, until that is
+    stored. Opened twice it counts from the first time.
+
+    LeaseEnded for a task that has no answer, CorrectionClosed for one that is too old to be corrected.
+    """
+    lease = lock_lease(lease_id=lease_id, labeler=labeler)
+    if lease.state != Lease.State.SUBMITTED:
+        raise LeaseEnded(_("This task has no answer of yours to correct; answer it."))
+    _check_open(lease)
+    if lease.correction_opened_at is None:
+        Lease.objects.filter(pk=lease.pk).update(correction_opened_at=Now())
+        lease.refresh_from_db(fields=["correction_opened_at"])
+    return lease
 
 
 def _check_revision(latest: Any, head: Head) -> None:
@@ -1232,6 +1282,12 @@ def _check_revision(latest: Any, head: Head) -> None:
 
 
 def _check_correction(lease: Lease, head: Head) -> None:
+    _check_open(lease)
+    if not head.reason:
+        raise BadAnswer(_("Say in `reason` why you correct your answer; a few words do."))
+
+
+def _check_open(lease: Lease) -> None:
     hours = team_settings().correction_hours
     recent = Q(ended_at__gt=Now() - timedelta(hours=hours))
     if not lease.sent_back and not Lease.objects.filter(recent, pk=lease.pk).exists():
@@ -1240,8 +1296,6 @@ def _check_correction(lease: Lease, head: Head) -> None:
                 "An answer can be corrected for {hours} hours, and this one is older. Ask an admin where it matters."
             ).format(hours=hours)
         )
-    if not head.reason:
-        raise BadAnswer(_("Say in `reason` why you correct your answer; a few words do."))
 
 
 def _own_kind_of_seat(lease: Lease) -> Q:

@@ -34,6 +34,7 @@ api_urlpatterns = [
     path("tasks/<str:lease_id>/skip/", api.Skip.as_view(), name="task-skip"),
     path("tasks/<str:lease_id>/heartbeat/", api.Heartbeat.as_view(), name="task-heartbeat"),
     path("tasks/<str:lease_id>/begin/", api.Begin.as_view(), name="task-begin"),
+    path("tasks/<str:lease_id>/correct/", api.Correct.as_view(), name="task-correct"),
     path("tasks/<str:lease_id>/draft/", lean(api.Draft), name="task-draft"),
     path("tasks/<str:lease_id>/flag/", api.FlagPrompt.as_view(), name="task-flag"),
     path("tasks/<str:lease_id>/return/", api.GiveBack.as_view(), name="task-return"),

@@ -85,7 +85,7 @@ def task(request: HttpRequest, lease_id: str) -> HttpResponse:
         messages.info(request, _("You skipped this task; it was given on."))
         return redirect("work")
     if services.is_taken_back(lease):
-        messages.info(request, services.PromptTakenBack().message)
+        messages.info(request, services.why_taken_back(lease).message)
         return redirect("work")
     return render(request, kind_of(lease).task_template, task_context(request, lease))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling.api import IsAdmin, IsLabeler, IsResearcher
+from labeling.api import IsAdmin, IsResearcher
 from labeling.fields import Fields
 from labeling.notices import queries, services
 from labeling.notices.models import Notice, NoticeReceipt
@@ -66,7 +67,7 @@ def sent_body(notice: Notice) -> dict:
 
 
 class Messages(APIView):
-    permission_classes = [IsLabeler]
+    permission_classes = [IsAuthenticated]
 
     @extend_schema(operation_id="messages", parameters=[AFTER], responses=OpenApiTypes.OBJECT)
     def get(self, request) -> Response:
@@ -80,7 +81,7 @@ class Messages(APIView):
 
 
 class ReadMessage(APIView):
-    permission_classes = [IsLabeler]
+    permission_classes = [IsAuthenticated]
 
     @extend_schema(operation_id="message_read", request=None, responses={200: OWN})
     def post(self, request, notice_id: int) -> Response:

@@ -24,8 +24,9 @@ class Notice(models.Model):
     audience = models.CharField(max_length=6, choices=Audience)
     group = models.CharField(max_length=12, blank=True, choices=User.Group)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    # None where Kwise itself says that something wants to be looked at: to one person, an admin for the most part.
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="notices_sent", db_index=False
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="notices_sent", db_index=False
     )
     # The form or program that sends twice under one key sends once.
     key = models.CharField(max_length=100)
@@ -41,7 +42,13 @@ class Notice(models.Model):
                 | models.Q(audience="all", person__isnull=True, group=""),
                 name="notice_names_its_audience",
             ),
-            models.UniqueConstraint(fields=["author", "key"], name="notice_once_per_author_and_key"),
+            models.UniqueConstraint(
+                fields=["author", "key"], nulls_distinct=False, name="notice_once_per_author_and_key"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(author__isnull=False) | models.Q(audience="person"),
+                name="notice_without_author_is_to_a_person",
+            ),
         ]
         triggers = [pgtrigger.Protect(name="notice_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 

@@ -60,15 +60,14 @@ def own_page(person: User, *, after: str | None) -> Page:
 
 
 def sent() -> QuerySet[Notice]:
-    """Each with how many people it went to and how many of them have `read` it."""
+    """What people wrote, each with how many people it went to and how many of them have `read` it."""
     receipts = NoticeReceipt.objects.filter(notice=OuterRef("pk")).order_by().values("notice")
 
     def number(of: Count) -> Coalesce:
         return Coalesce(Subquery(receipts.annotate(number=of).values("number")), 0, output_field=IntegerField())
 
-    return Notice.objects.select_related("author", "person").annotate(
-        recipients=number(Count("pk")), read=number(Count("pk", filter=Q(unread=False)))
-    )
+    written = Notice.objects.filter(author__isnull=False).select_related("author", "person")
+    return written.annotate(recipients=number(Count("pk")), read=number(Count("pk", filter=Q(unread=False))))
 
 
 def sent_page(*, after: str | None) -> Page:

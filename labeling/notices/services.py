@@ -18,12 +18,14 @@ TITLE_CHARACTERS = 120
 TEXT_CHARACTERS = 20_000
 KEY_CHARACTERS = 100
 GROUPS = (User.Group.TRAINING, User.Group.HELD_OUT, User.Group.RESEARCHER)
-# Whom the message means: people who work on tasks and may sign in, as they are at this moment.
+# Whom the message means: people who work on tasks and may sign in, as they are at this moment. Kwise itself writes to
+# admins, too.
 ADDRESS = """
     INSERT INTO labeling_noticereceipt (notice_id, person_id, important, unread)
     SELECT sent.id, person.id, sent.important, true
     FROM labeling_notice sent
-    JOIN labeling_user person ON person.is_active AND person.role <> 'admin' AND person."group" <> 'simulated' AND (
+    JOIN labeling_user person ON person.is_active AND person."group" <> 'simulated'
+        AND (person.role <> 'admin' OR sent.author_id IS NULL) AND (
         sent.audience = 'all' AND person."group" <> 'applicant'
         OR sent.audience = 'group' AND person."group" = sent."group"
         OR sent.audience = 'person' AND person.id = sent.person_id
@@ -80,6 +82,20 @@ def send_notice(
         important=notice.important,
         recipients=recipients,
     )
+    return notice
+
+
+def tell(*, person: User, title: str, text: str, key: str, author: User | None = None) -> Notice:
+    """A message to one person that follows from what `author` did, or that Kwise itself has to say, in the caller's
+    transaction and once for each `key`. Nothing goes to who may not sign in."""
+    notice, made = Notice.objects.get_or_create(
+        author=author,
+        key=key,
+        defaults={"title": title, "text": text, "audience": Notice.Audience.PERSON, "person_id": person.pk},
+    )
+    if made:
+        with connection.cursor() as cursor:
+            cursor.execute(ADDRESS, [notice.pk])
     return notice
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from labeling.markdown import to_html
 from labeling.notices import forms, queries, services
-from labeling.people.access import ADMINS, LABELERS, STAFF, only
+from labeling.people.access import ADMINS, EVERYONE, STAFF, only
 from labeling.people.queries import get_person
 from labeling.plots import csv_response
 from labeling.refusals import Refusal
@@ -19,7 +19,7 @@ from labeling.refusals import Refusal
 
 @require_safe
 @never_cache
-@only(*LABELERS)
+@only(*EVERYONE)
 def own(request: HttpRequest) -> HttpResponse:
     page = queries.own_page(request.user, after=request.GET.get("after"))
     received = [(receipt, to_html(receipt.notice.text)) for receipt in page]
@@ -27,7 +27,7 @@ def own(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@only(*LABELERS)
+@only(*EVERYONE)
 def read(request: HttpRequest, notice_id: int) -> HttpResponse:
     services.read_notice(notice_id=notice_id, person=request.user)
     return redirect("work" if request.POST.get("back") == "work" else "messages")

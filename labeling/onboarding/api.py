@@ -11,9 +11,11 @@ from rest_framework.views import APIView
 from labeling.api import IsAdmin, IsLabeler, IsResearcher
 from labeling.fields import Fields
 from labeling.onboarding import queries, services
+from labeling.onboarding.drawings import DAYS, PRACTICE, day_rows, practice_rows
 from labeling.onboarding.reports import report_of
 from labeling.people.models import User
 from labeling.people.queries import get_person
+from labeling.practice.queries import tried_by
 
 STEP = {"enum": list(User.Onboarding.values)}
 
@@ -38,6 +40,8 @@ def newcomer_body(person: User) -> dict:
         "ratings": {str(rating): [own, theirs] for rating, own, theirs in report.ratings},
         "median_seconds": report.median_seconds,
         "researchers_median_seconds": report.researchers_seconds,
+        "days": [dict(zip(DAYS, row, strict=True)) for row in day_rows(report.days)],
+        "practice": [dict(zip(PRACTICE, row, strict=True)) for row in practice_rows(tried_by(person))],
         "events": [
             {
                 "kind": event.kind,
@@ -96,7 +100,8 @@ class Newcomer(APIView):
 
     @extend_schema(operation_id="newcomer", responses=OpenApiTypes.OBJECT)
     def get(self, request, user_id: int) -> Response:
-        """The report about one newcomer: agreement with researchers at the same tasks, ratings, time, and events."""
+        """The report about one newcomer: agreement with researchers at the same tasks, ratings, time, by
+        day too, their practice beside the reference, and events."""
         return Response(newcomer_body(queries.get_newcomer(user_id)))
 
     @extend_schema(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -115,6 +116,11 @@ def get_newcomer(user_id: int) -> User:
 
 def events_of(person: User) -> QuerySet[OnboardingEvent]:
     return OnboardingEvent.objects.filter(person=person.pk).select_related("actor").order_by("id")
+
+
+def last_event() -> datetime | None:
+    """When somebody last took a step, or was decided about."""
+    return OnboardingEvent.objects.order_by("-id").values_list("created_at", flat=True).first()
 
 
 def probation_batches() -> list[Batch]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -14,10 +17,27 @@ from labeling.intervals import clustered_interval
 from labeling.leasing.models import Lease
 from labeling.onboarding.queries import given_on_probation
 from labeling.people.models import User
+from labeling.people.queries import team_settings
 from labeling.rankings.models import Judgment, Ranking
 
 RATINGS = range(1, 8)
 LISTED = 200  # answers that the page lists, the latest first
+
+
+@dataclass(frozen=True)
+class Day:
+    """Of the answers of one day, in the team's time zone: pairs as in the report, and the median of their seconds."""
+
+    day: date
+    answers: int
+    agree: int
+    pairs: int
+    interval: tuple[float, float] | None
+    median_seconds: float
+
+    @property
+    def rate(self) -> float | None:
+        return self.agree / self.pairs if self.pairs else None
 
 
 @dataclass(frozen=True)
@@ -39,6 +59,7 @@ class ProbationReport:
     median_seconds: float | None
     researchers_seconds: float | None
     leases: list[Lease]
+    days: list[Day]
 
     @property
     def rate(self) -> float | None:
@@ -55,7 +76,8 @@ def report_of(person: User) -> ProbationReport:
         labeler=person.pk
     )
     researchers, their_ratings = _judged(theirs)
-    agree, counted = _agreement(own, researchers)
+    by_task = _agreement(own, researchers)
+    agree, counted = _columns(by_task.values())
     seconds = Lease.objects.filter(
         task__in=tasks, state=Lease.State.SUBMITTED, labeler__group=User.Group.RESEARCHER
     ).values_list("active_seconds", flat=True)
@@ -76,7 +98,35 @@ def report_of(person: User) -> ProbationReport:
         median_seconds=_median([lease.active_seconds for lease in leases]),
         researchers_seconds=_median(list(seconds)),
         leases=leases[:LISTED],
+        days=_days(leases, by_task),
     )
+
+
+def _days(leases: list[Lease], by_task: dict[Any, tuple[int, int]]) -> list[Day]:
+    zone = ZoneInfo(team_settings().time_zone)
+    by_day: dict[date, list[Lease]] = defaultdict(list)
+    for lease in leases:
+        by_day[lease.ended_at.astimezone(zone).date()].append(lease)
+    days = []
+    for day, given in sorted(by_day.items()):
+        agree, counted = _columns(by_task[lease.task_id] for lease in given if lease.task_id in by_task)
+        days.append(
+            Day(
+                day=day,
+                answers=len(given),
+                agree=int(agree.sum()),
+                pairs=int(counted.sum()),
+                interval=clustered_interval(agree, counted) if counted.sum() else None,
+                median_seconds=float(median(lease.active_seconds for lease in given)),
+            )
+        )
+    return days
+
+
+def _columns(pairs_of_tasks: Iterable[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """(T,) agreeing and (T,) counted pairs."""
+    both = np.array(list(pairs_of_tasks), float).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
 
 
 def _median(values: list[int]) -> float | None:
@@ -98,10 +148,10 @@ def _judged(rankings: Any) -> tuple[dict, Counter]:
     return ranks, ratings
 
 
-def _agreement(own: dict, researchers: dict) -> tuple[np.ndarray, np.ndarray]:
-    """(T,) agreeing and (T,) counted pairs of completions at each task, summed over its researchers; ties by either are
-    left out, as everywhere (`agreement.pairs.compare`)."""
-    agree, counted = [], []
+def _agreement(own: dict, researchers: dict) -> dict[Any, tuple[int, int]]:
+    """task → agreeing and counted pairs of completions, summed over its researchers; ties by either are left out, as
+    everywhere (`agreement.pairs.compare`)."""
+    found = {}
     for task, by_labeler in own.items():
         (mine,) = by_labeler.values()
         scalars = np.zeros(pairs.SCALARS)
@@ -111,6 +161,5 @@ def _agreement(own: dict, researchers: dict) -> tuple[np.ndarray, np.ndarray]:
                 continue
             first, second = (np.array([[ranks[one] for one in both]]) for ranks in (mine, theirs))
             scalars += pairs.compare(first, second)[0]
-        agree.append(scalars[pairs.AGREE])
-        counted.append(scalars[pairs.PAIRS])
-    return np.array(agree), np.array(counted)
+        found[task] = int(scalars[pairs.AGREE]), int(scalars[pairs.PAIRS])
+    return found

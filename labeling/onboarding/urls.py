@@ -7,6 +7,8 @@ urlpatterns = [
     path("onboarding/people.csv", views.onboarding_csv, name="onboarding-csv"),
     path("onboarding/settings/", views.settings, name="onboarding-settings"),
     path("onboarding/<int:user_id>/", views.newcomer, name="newcomer"),
+    path("onboarding/<int:user_id>/practice.csv", views.practice_csv, name="newcomer-practice-csv"),
+    path("onboarding/<int:user_id>/probation.csv", views.probation_csv, name="newcomer-probation-csv"),
     path("onboarding/<int:user_id>/begin/", views.begin, name="onboarding-begin"),
 ]
 api_urlpatterns = [

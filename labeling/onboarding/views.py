@@ -9,12 +9,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from labeling.onboarding import forms, queries, services
+from labeling.onboarding import drawings, forms, queries, services
 from labeling.onboarding.reports import report_of
 from labeling.people.access import ADMINS, STAFF, only
 from labeling.people.models import User
 from labeling.people.queries import get_person
 from labeling.plots import csv_response
+from labeling.practice.queries import tried_by
 from labeling.refusals import Refusal
 
 
@@ -82,11 +83,31 @@ def newcomer(request: HttpRequest, user_id: int) -> HttpResponse:
         else:
             messages.success(request, _("Decided."))
             return redirect("newcomer", user_id)
+    report, tried = report_of(person), tried_by(person)
     context = {
         "person": person,
         "form": form,
-        "report": report_of(person),
+        "report": report,
+        "practice": drawings.of_practice(tried) if tried else None,
+        "days": drawings.of_days(report.days, researchers_seconds=report.researchers_seconds) if report.days else [],
         "events": queries.events_of(person),
         "under_way": person.onboarding in queries.UNDER_WAY,
     }
     return render(request, "onboarding/newcomer.html", context, status=400 if form.errors else 200)
+
+
+@require_safe
+@only(*STAFF)
+def practice_csv(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Each answer of a newcomer to a practice task, beside the reference."""
+    person = queries.get_newcomer(user_id)
+    rows = drawings.practice_rows(tried_by(person))
+    return csv_response(drawings.PRACTICE, rows, name=f"practice-{person.pk}")
+
+
+@require_safe
+@only(*STAFF)
+def probation_csv(request: HttpRequest, user_id: int) -> HttpResponse:
+    """A newcomer's days on probation."""
+    person = queries.get_newcomer(user_id)
+    return csv_response(drawings.DAYS, drawings.day_rows(report_of(person).days), name=f"probation-{person.pk}")

@@ -75,7 +75,7 @@ def next_steps(*, for_admin: bool) -> list[Step]:
     )
     invite = [Step(_("Invite labelers"), "invitations", people.exists())] if for_admin else []
     return [
-        Step(_("Bring prompts in"), "prompt-import", Prompt.objects.exists()),
+        Step(_("Bring prompts in"), "imports", Prompt.objects.exists()),
         *invite,
         Step(_("Name an endpoint to sample from"), "endpoints", Endpoint.objects.exists()),
         Step(_("Make a batch: prompts with K completions each"), "batch-new", Batch.objects.exists()),

@@ -374,7 +374,7 @@ def requests_of(person: User, *, limit: int) -> QuerySet[PayRequest]:
 
 def inbox_page(*, open_only: bool, after: str | None = None) -> Page:
     """What waits, oldest first; or all of it, newest first."""
-    rows = PayRequest.objects.select_related("person")
+    rows = PayRequest.objects.select_related("person", "decided_by", "correction")
     if open_only:
         return keyset_page(rows.filter(state=PayRequest.State.OPEN), order=("created_at", "id"), after=after)
     return keyset_page(rows, order=("-created_at", "-id"), after=after)

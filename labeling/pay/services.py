@@ -94,6 +94,16 @@ LATE = "".join(
     """
     for table in ("labeling_ranking", "labeling_demonstration", "labeling_writtenprompt", "labeling_review")
 )
+# So does that of a second look after which the answer was kept.
+LATE += """
+        UNION
+        SELECT person.id, over.day, over.begins_at, over.ends_at
+        FROM labeling_secondlook look
+        JOIN labeling_lease lease ON lease.id = look.lease_id
+        JOIN labeling_user person ON person.id = lease.labeler_id
+        JOIN labeling_payday over ON over.begins_at <= lease.ended_at AND over.ends_at > lease.ended_at
+        WHERE look.state = 'kept' AND look.ended_at >= %(corrected_since)s AND {payable}
+    """
 
 
 def enter_time() -> dict[str, int]:

@@ -25,5 +25,21 @@ urlpatterns = [
 ]
 api_urlpatterns = [
     path("pay/", api.OwnPay.as_view(), name="pay"),
+    path("pay/rates/", api.OwnRates.as_view(), name="pay-rates"),
+    path("pay/weeks/", api.OwnWeeks.as_view(), name="pay-weeks"),
+    path("pay/requests/", api.OwnRequests.as_view(), name="pay-requests"),
+    path("pay/ledger.csv", api.OwnLedgerFile.as_view(), name="pay-csv"),
+    path("payroll/", api.Payroll.as_view(), name="payroll"),
+    path("payroll/people.csv", api.PayrollFile.as_view(), name="payroll-csv"),
+    path("payroll/warnings/", api.Warned.as_view(), name="payroll-warnings"),
+    path("payroll/settings/", api.Settings.as_view(), name="payroll-settings"),
     path("payroll/ledger/", api.Ledger.as_view(), name="payroll-ledger"),
+    path("payroll/ledger.csv", api.LedgerFile.as_view(), name="payroll-ledger-csv"),
+    path("payroll/requests/", api.Requests.as_view(), name="payroll-requests"),
+    path("payroll/requests/<uuid:request_id>/", api.OneRequest.as_view(), name="payroll-request"),
+    path(ONE, api.Person.as_view(), name="payroll-person"),
+    path(f"{ONE}rates/", api.Rates.as_view(), name="payroll-rates"),
+    path(f"{ONE}rates/<int:rate_id>/", api.OneRate.as_view(), name="payroll-rate"),
+    path(f"{ONE}corrections/", api.Corrections.as_view(), name="payroll-correct"),
+    path(f"{ONE}payments/", api.Payments.as_view(), name="payroll-payment"),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from django.conf import settings
-from django.db.models import Case, CharField, F, QuerySet, Value, When
+from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -19,6 +19,14 @@ def get_person(user_id: int) -> User:
     if person is None:
         raise NotFound(_("There is no person with this number."))
     return person
+
+
+def not_proven(labeler: str = "labeler", given: str = "created_at") -> Q:
+    """Whether an answer is one of somebody whose onboarding had begun by then and is not passed: no answer of the
+    team's until it is. `labeler` and `given` are where the answer has its labeler and its time."""
+    pending = [step for step in User.Onboarding.values if step != User.Onboarding.PASSED]
+    began = F(f"{labeler}__onboarding_at")
+    return Q(**{f"{labeler}__onboarding__in": pending, f"{given}__gte": began})
 
 
 def invitations_page(*, after: str | None = None) -> Page:

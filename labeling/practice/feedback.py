@@ -61,6 +61,32 @@ def feedback_on(task: PracticeTask, *, answer: dict, order_shown: list[str]) -> 
     )
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Pairs of completions that an answer orders as the reference does, of those in whose order judgment does not
+    differ; and ratings that are as good as the reference's, of those that both have."""
+
+    agreed: int = 0
+    pairs: int = 0
+    fair: int = 0
+    ratings: int = 0
+
+
+def compare(task: PracticeTask, answer: dict) -> Compared:
+    """An answer beside the reference in numbers, for the team that trains newcomers. Labelers never see them."""
+    said = {one["id"]: one for one in answer.get("completions", ())}
+    known = [one for one in task.completions if one.id in said]
+    ranked = [one for one in known if said[one.id]["rank"] is not None]
+    pairs = [pair for pair in combinations(ranked, 2) if {one.id for one in pair} not in task.open]
+    rated = [one for one in known if one.rating is not None and said[one.id]["rating"] is not None]
+    return Compared(
+        agreed=sum(_sign(pair, said) == _our_sign(pair) for pair in pairs),
+        pairs=len(pairs),
+        fair=sum(said[one.id]["rating"] in (one.rating, *one.fair) for one in rated),
+        ratings=len(rated),
+    )
+
+
 def our_strength(task: PracticeTask, order_shown: list[str]) -> int:
     """Where on the scale of nine we would put the pair as it was shown."""
     better = min(task.completions, key=lambda one: one.rank)

@@ -1,4 +1,5 @@
-"""The tour of practice tasks, as labelers took it. No export, count or statistic reads any of it."""
+"""The tour of practice tasks, as labelers took it. No export, count or statistic of the team reads any of it; a
+newcomer's page shows theirs."""
 
 import pgtrigger
 from django.conf import settings

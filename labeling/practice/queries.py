@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.people.models import User
 from labeling.practice.content import PracticeTask, practice_tasks
+from labeling.practice.feedback import Compared, compare
 from labeling.practice.models import PracticeAnswer, PracticeTour
 from labeling.refusals import NotFound
 
@@ -61,6 +62,22 @@ def stops_of(tour: PracticeTour | None) -> list[Stop]:
         rows = tour.answers.order_by("task", "-attempt").distinct("task")
         latest = {answer.task: answer for answer in rows}
     return [Stop(task=task, answer=latest.get(task.name)) for task in practice_tasks()]
+
+
+TRIED = 500
+
+
+def tried_by(labeler: User) -> list[tuple[PracticeAnswer, Compared | None]]:
+    """The labeler's answers to practice tasks, of all tours, oldest first, each beside the reference; None for what was
+    skipped, was written, or is no longer packaged. The latest TRIED of them."""
+    rows = PracticeAnswer.objects.filter(tour__labeler=labeler.pk).select_related("tour").order_by("-id")[:TRIED]
+    tasks = {task.name: task for task in practice_tasks()}
+    found = []
+    for row in reversed(rows):
+        task = tasks.get(row.task)
+        ranked = task is not None and task.definition is not None and "completions" in row.answer
+        found.append((row, compare(task, row.answer) if ranked else None))
+    return found
 
 
 def next_attempt(tour: PracticeTour, task: PracticeTask) -> int:

@@ -10,6 +10,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from labeling.audit.services import record
+from labeling.governance.deciding import PromptErased
+from labeling.leasing.models import Lease
 from labeling.leasing.services import lock_lease
 from labeling.people.models import User
 from labeling.questions.models import Message, Question
@@ -42,6 +44,8 @@ def reply(*, question_id: uuid.UUID | str, author: User, text: Any) -> Question:
     said = _read(text, where=_("the answer"))
     get_question(question_id=question_id, reader=author)
     question = Question.objects.select_for_update(no_key=True).get(pk=question_id)
+    if Lease.objects.filter(pk=question.lease_id, erased=True).exists():
+        raise PromptErased
     return _say(question, author, said)
 
 

@@ -114,6 +114,19 @@ class Ranking(models.Model):
                     RETURN NULL;
                 """,
             ),
+            # With the correction itself: no second look waits for what was corrected.
+            pgtrigger.Trigger(
+                name="ranking_ends_its_second_look",
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                condition=pgtrigger.Q(new__replaces__isnull=False),
+                func="""
+                    UPDATE labeling_secondlook look SET state = 'corrected', answer_id = NEW.id, ended_at = now()
+                        FROM labeling_erroritem item
+                        WHERE item.ranking_id = NEW.replaces_id AND look.item_id = item.id AND look.state = 'waiting';
+                    RETURN NULL;
+                """,
+            ),
         ]
 
 

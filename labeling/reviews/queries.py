@@ -61,8 +61,8 @@ def reviews_of(answers: Iterable[Written]) -> dict[Written, Review]:
 
 def sent_back_to(labeler: User) -> list[Review]:
     """What waits to be corrected by `labeler`, the longest waiting first, each with the lease it was written under."""
-    leases = Lease.objects.filter(labeler=labeler.pk, sent_back=True).order_by("ended_at")[:MOST_SENT_BACK]
-    written, found = list(leases), []
+    leases = Lease.objects.filter(labeler=labeler.pk, sent_back=True).exclude(task__kind=Batch.Kind.RANKING)
+    written, found = list(leases.order_by("ended_at")[:MOST_SENT_BACK]), []
     for model, field in FIELDS.items():
         latest = model.objects.filter(lease__in=written, replaced_by=None)
         found += that_count().filter(**{f"{field}__in": latest}).select_related(f"{field}__task__item__prompt")

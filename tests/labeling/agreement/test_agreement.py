@@ -118,7 +118,7 @@ def test_figures_are_those_of_the_brute_force_count(db):
         batch = batch if number < 12 else make_batch(overlap=7)
         task = make_task(batch=batch, prompt=prompts[number % 12], texts=list("abcde")[: rng.integers(2, 6)])
         for person in rng.permutation(people)[: rng.integers(1, 8)]:
-            make_ranking(task=task, labeler=person, ranks=rng.integers(1, 5, 5).tolist())
+            make_ranking(task=task, labeler=person, ranks=rng.integers(1, 5, task.item.completions.count()).tolist())
     found = queries.agreement()
     slow = brute_force.count(queries.compared_rankings())
     for name in ("pairwise", "ties_half"):

@@ -9,6 +9,7 @@ from itertools import combinations
 import krippendorff
 import numpy as np
 import pytest
+from krippendorff.krippendorff import _distances, _ordinal_metric, _random_coincidences
 
 from labeling.agreement import pairs
 from labeling.agreement.pairs import (
@@ -24,7 +25,7 @@ from labeling.agreement.pairs import (
     compare,
     tables_of,
 )
-from labeling.agreement.statistics import alpha_of, alphas_of, correlation, figures
+from labeling.agreement.statistics import alphas_of, correlation, figures
 from labeling.agreement.sums import CLUSTERS, Sums
 
 LAYOUT = Layout(ranks=5, flags=2)
@@ -288,12 +289,23 @@ def test_twenty_six_completions_and_a_hundred_labelers():
     assert found["alpha_ranks"]["value"] == pytest.approx(by_package, abs=1e-6)
 
 
+def by_the_package(coincidences: np.ndarray) -> float:
+    """What `krippendorff.alpha` does from the coincidences on; its own way in takes units, of which there are none."""
+    counts = coincidences.sum(0)
+    distances = _distances(np.arange(len(counts)), _ordinal_metric, counts)
+    return float(1 - (coincidences * distances).sum() / (_random_coincidences(counts) * distances).sum())
+
+
 def test_many_alphas_at_once_are_the_packages():
     rng = np.random.default_rng(1)
     matrices = rng.integers(0, 20, (50, 6, 6)).astype(float)
     matrices += np.swapaxes(matrices, 1, 2)
     matrices[0, 2] = matrices[0, :, 2] = 0  # a value that nobody gave
-    assert alphas_of(matrices) == pytest.approx([alpha_of(matrix) for matrix in matrices])
+    assert alphas_of(matrices) == pytest.approx([by_the_package(matrix) for matrix in matrices])
+    # Fewer than two values, and values that are all the same, have none.
+    nothing = np.zeros((2, 6, 6))
+    nothing[1, 3, 3] = 8
+    assert np.isnan(alphas_of(nothing)).all()
 
 
 def test_weights_across_two_sets_count_each_value_once():

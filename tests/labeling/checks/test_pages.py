@@ -6,8 +6,10 @@ import pytest
 
 from labeling.checks import services
 from labeling.checks.models import CheckAlert, CheckSet
+from labeling.exports.lines import Tally
 from labeling.exports.question import read_question
-from labeling.exports.rows import Tally, lines_of
+from labeling.exports.rows import lines_of
+from labeling.governance.outputs import OutputGate
 from tests import factories
 from tests.labeling.checks.conftest import BAD, GOOD, answer_check, copy_of
 from tests.labeling.checks.test_results import dip
@@ -50,11 +52,12 @@ def test_sets_are_made_and_switched_on_pages(amy, rita, page):
     for number in range(2):
         factories.make_ranking(task=factories.make_task(batch=batch), labeler=rita, note=str(number))
     assert "To measure" in page(rita).get("/checks/new/").content.decode()
-    asked = {"name": "Mine", "batch": batch.pk, "researchers": 1, "groups": ["training"]}
+    asked = {"name": "Mine", "batch": batch.pk, "researchers": 1, "groups": ["training"], "tolerance": 2}
     assert page(rita).post("/checks/new/", asked | {"researchers": 2}).status_code == 400
     made = page(rita).post("/checks/new/", asked)
     held = CheckSet.objects.get()
     assert made.headers["Location"] == f"/checks/sets/{held.pk}/"
+    assert held.tolerance == 2
     assert page(rita).get(f"/checks/sets/{held.pk}/").status_code == 200
     page(rita).post(f"/checks/sets/{held.pk}/switch/", {"active": "no"})
     held.refresh_from_db()
@@ -105,7 +108,7 @@ def test_nonsense_is_refused(rita, ada, page, address):
 
 def exported(**asked) -> tuple[list, dict]:
     tally = Tally()
-    lines = list(lines_of("comparisons", read_question(kind="comparisons", question=asked), tally))
+    lines = list(lines_of("comparisons", read_question(kind="comparisons", question=asked), tally, OutputGate()))
     return lines, tally.exclusions
 
 

@@ -9,10 +9,12 @@ from labeling.adjudication.services import answers_to
 from labeling.audit.models import AuditEvent
 from labeling.checks import services
 from labeling.checks.models import CheckAlert, CheckResult, CheckSet
-from labeling.checks.queries import answers_beside, chart_of, get_result
+from labeling.checks.queries import answers_beside, charts_of, get_result
+from labeling.forms.models import Form
+from labeling.forms.queries import newest_version
 from labeling.refusals import Conflict, Refusal
 from tests import factories
-from tests.labeling.checks.conftest import BAD, GOOD, answer_check, copy_of
+from tests.labeling.checks.conftest import BAD, GOOD, answer_check, copy_of, rate, rate_check
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,6 +51,84 @@ def test_a_set_has_what_all_its_researchers_agree_on(rita, amy, ada):
         services.make_set(name="T", batch=batch, groups=["training"], actor=amy)
 
 
+def test_a_set_of_single_completions_has_ratings_within_the_tolerance_and_flags_that_all_set_alike(rita, amy):
+    batch = factories.make_batch(overlap=3, form=Form.objects.get(name="likert"))
+    near, far, nothing = (factories.make_task(batch=batch, texts=("Alone.",)) for _ in range(3))
+    ray = type(rita).objects.create_user("ray", password=None, role="researcher", group="researcher")
+    for task, ratings in ((near, (4, 5)), (far, (2, 6))):
+        rate(task, rita, ratings[0], ["hallucination"])
+        rate(task, ray, ratings[1], ["hallucination", "opinion"])
+    factories.make_ranking(task=nothing, labeler=rita, ranks=[None])
+    factories.make_ranking(task=nothing, labeler=ray, ranks=[None])
+    held = services.make_set(name="S", batch=batch, groups=["training"], researchers=2, actor=amy)
+    assert (held.form.name, held.tolerance) == ("likert", 1)
+    one, two = held.items.order_by("task_id") if near.pk < far.pk else held.items.order_by("-task_id")
+    (text,) = one.ratings
+    assert (one.pairs, one.ratings[text], two.ratings) == ([], [4, 5], {})
+    # All eleven flags but the one that only one of them set.
+    assert len(one.flags[text]) == 10
+    assert one.flags[text]["hallucination"] is True
+    assert one.flags[text]["sexual"] is False
+    for odd in (-1, 4, True, "1"):
+        with pytest.raises(Refusal, match="tolerance"):
+            services.make_set(name="T", batch=batch, groups=["training"], tolerance=odd, actor=amy)
+
+
+def test_pairs_make_a_set_and_are_compared(rita, amy, ada):
+    form = Form.objects.get(name="pairs")
+    batch = factories.make_batch(overlap=2, form=form, state="closed")
+    task = factories.make_task(batch=batch, texts=("One.", "Two."))
+    factories.make_ranking(task=task, labeler=rita, ranks=[1, 2], strength=2, form_version=newest_version(form.pk))
+    held = services.make_set(name="P", batch=batch, groups=["training"], actor=amy)
+    item = held.items.get()
+    assert (held.form.name, len(item.pairs), item.ratings, item.flags) == ("pairs", 1, {}, {})
+    answer_check(item, ada, [2, 1])
+    services.score()
+    result = CheckResult.objects.get()
+    assert (result.agreed, result.compared, result.ratings_compared, result.flags_compared) == (0, 1, 0, 0)
+
+
+def test_ratings_and_flags_are_compared_within_the_tolerance(ada, bo, make_likert_set):
+    item = make_likert_set(items=1).items.get()
+    rate_check(item, ada, 6, ["hallucination", "opinion"])
+    rate_check(item, bo, 2, [])
+    services.score()
+    found, other = CheckResult.objects.order_by("labeler__username")
+    assert (found.compared, found.ratings_agreed, found.ratings_compared, found.rating_shift) == (0, 1, 1, 1.0)
+    assert (found.flags_agreed, found.flags_compared) == (10, 11)
+    assert (other.ratings_agreed, other.ratings_compared, other.rating_shift) == (0, 1, -3.0)
+    assert (other.flags_agreed, other.flags_compared) == (10, 11)
+    assert set(charts_of(ada)) == {"ratings", "flags", "leniency"}
+
+
+def test_an_anchor_shows_how_far_ratings_moved(ada, make_likert_set):
+    item = make_likert_set(items=1).items.get()
+    rate_check(item, ada, 5, days_ago=50)
+    services.score()
+    rate_check(item, ada, 7, kind="anchor", task=copy_of(item, 2))
+    services.score()
+    again = CheckResult.objects.get(turn__kind="anchor")
+    assert (again.ratings_same, again.ratings_same_of, again.rating_moved) == (0, 1, 2.0)
+    assert CheckResult.objects.get(turn__kind="gold").rating_moved is None
+
+
+def test_who_grows_mild_within_the_tolerance_raises_an_alert_of_leniency_alone(ada, bo, make_likert_set, rita, page):
+    held = make_likert_set(items=22)
+    for number, item in enumerate(held.items.order_by("id")):
+        rate_check(item, bo, 5, days_ago=8)
+        rate_check(item, ada, 5 if number < 10 else 6, days_ago=14 if number < 10 else 0)
+    services.keep_up()
+    # Of two people each is the other's team: Bo, whose ratings are the researchers', is below what has become usual.
+    alert = CheckAlert.objects.get(labeler=ada)
+    assert (alert.measure, alert.shift) == ("leniency", 1.0)
+    assert (alert.agreed, alert.compared) == (12, 12)
+    assert 0 < alert.limit < alert.shift
+    assert services.raise_alerts({ada.pk}) == 0
+    shown = page(rita).get(f"/checks/people/{ada.pk}/").content.decode()
+    assert "ratings +1.00 points from the researchers" in shown
+    assert shown.count("plot-drawing") == 3
+
+
 @pytest.mark.parametrize("wrong", [{"name": " "}, {"name": 7}, {"groups": []}, {"groups": ["researcher"]}])
 def test_no_set_is_made_of_nonsense(rita, amy, wrong):
     batch = factories.make_batch()
@@ -83,7 +163,7 @@ def test_an_answer_without_an_order_compares_nothing_and_is_not_asked_for_again(
     assert services.score()[0] == 1
     assert services.score()[0] == 0
     assert CheckResult.objects.get().compared == 0
-    assert chart_of(ada) == []
+    assert charts_of(ada) == {}
 
 
 def test_an_anchor_is_compared_with_the_answer_before_it(ada, make_set):

@@ -11,12 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from labeling.checks import services
+from labeling.forms.models import Form
 from labeling.leasing.models import CheckTurn, Lease, Seat
 from labeling.leasing.queries import work_of
 from labeling.leasing.services import expire_leases, grant_lease, return_lease, skip_lease
 from labeling.people.models import TeamSettings
 from tests import factories
-from tests.labeling.checks.conftest import GOOD, answer_check
+from tests.labeling.checks.conftest import GOOD, answer_check, rate_check
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,6 +61,42 @@ def test_without_rankings_that_wait_no_check_comes(ada, make_set, always):
     assert grant_lease(labeler=ada) is None
     factories.make_task(batch=factories.make_batch(kind="demonstration"), texts=())
     assert not is_check(grant_lease(labeler=ada))
+
+
+def test_a_check_comes_only_in_place_of_a_task_that_asks_the_same(ada, make_set, make_likert_set, always):
+    ranked, rated = make_set(), make_likert_set()
+    worked(ada)
+    # Of each form so many wait; those of the other take none of their room.
+    assert services.plan_turns() == 2 * services.WAITING
+    assert services.plan_turns() == 0
+    pairs = factories.make_batch(form=Form.objects.get(name="pairs"), priority=9)
+    task = factories.make_task(batch=pairs, texts=("One.", "Two."))
+    lease = grant_lease(labeler=ada)
+    assert lease.task == task
+    skip_lease(lease_id=lease.pk, labeler=ada, reason="no")
+    alone = factories.make_batch(form=Form.objects.get(name="likert"), priority=9)
+    factories.make_task(batch=alone, texts=("Alone.",))
+    lease = grant_lease(labeler=ada)
+    assert lease.task.check_item.check_set == rated
+    assert (lease.form_version.form.name, len(lease.order_shown)) == ("likert", 1)
+    skip_lease(lease_id=lease.pk, labeler=ada, reason="no")
+    type(alone).objects.update(state="closed")
+    # A batch that names the default form asks what one without a form asks.
+    named = factories.make_batch(form=Form.objects.get(name="instructgpt"))
+    factories.make_task(batch=named)
+    assert grant_lease(labeler=ada).task.check_item.check_set == ranked
+
+
+def test_ratings_come_again_as_anchors(ada, make_likert_set, always):
+    TeamSettings.objects.update(check_anchor_days=40)
+    held = make_likert_set(items=1)
+    worked(ada)
+    rate_check(held.items.get(), ada, 5, days_ago=50)
+    assert services.keep_up()["planned"] == 1
+    factories.make_task(batch=factories.make_batch(form=held.form), texts=("Other.",))
+    lease = grant_lease(labeler=ada)
+    assert lease.task.check_copy.item == held.items.get()
+    assert lease.form_version.form == held.form
 
 
 def test_at_rate_0_no_check_comes(ada, make_set):

@@ -6,8 +6,17 @@ from datetime import date, timedelta
 
 import pytest
 
-from labeling.checks.agreeing import agreed_by_all, compare
-from labeling.checks.statistics import Usual, chart, dips_of, limits, usual_of
+from labeling.checks.agreeing import Said, agreed_by_all, compare, gold_of, score
+from labeling.checks.statistics import (
+    Usual,
+    UsualShift,
+    chart,
+    dips_of,
+    limits,
+    shift_chart,
+    usual_of,
+    usual_shift_of_sums,
+)
 
 MONDAY = date(2026, 6, 1)
 TEAM = Usual(0.8, 1.0)
@@ -57,6 +66,54 @@ def test_below_the_level_asked_for_is_out_of_control_whatever_is_usual():
     weeks = chart(weeks_of(0.5, 0.5), team=Usual(0.5, 1.0), level=0.6)
     assert [week.reasons for week in weeks] == [("level",), ("level",)]
     assert len(dips_of(weeks)) == 1
+
+
+def ratings_of(*means: float, checks: int = 10) -> list[tuple[date, int, int, float]]:
+    """One rating a check, with these mean differences by week, a point to either side of it in turn."""
+    return [
+        (MONDAY + timedelta(weeks=week), 1, 1, mean + (1 if check % 2 else -1))
+        for week, mean in enumerate(means)
+        for check in range(checks)
+    ]
+
+
+def test_leniency_has_the_limits_of_a_mean_on_either_side():
+    # Three standard errors of ten checks with a deviation of one point: 3 / sqrt(10).
+    weeks = shift_chart(ratings_of(0.0, 1.0, -1.0, 0.5), team=UsualShift(0.0, 1.0))
+    # One week of 3.2 standard errors moves the average by 0.63, less than the 0.73 of the second week's limit.
+    assert [week.reasons for week in weeks] == [(), ("limit",), ("limit",), ()]
+    assert weeks[0].upper == pytest.approx(3 / 10**0.5) == pytest.approx(-weeks[0].limit)
+    assert [week.shift for week in weeks] == pytest.approx([0.0, 1.0, -1.0, 0.5])
+
+
+def test_a_small_drift_of_ratings_is_seen_on_either_side():
+    for sign in (1, -1):
+        # 2.2 standard errors a week: the average has 0.44, 0.80 and 1.08 of them, its limit is 0.87, 0.90 and 0.92.
+        weeks = shift_chart(ratings_of(*[0.0] * 3, *[0.7 * sign] * 3), team=UsualShift(0.0, 1.0))
+        assert [week.reasons for week in weeks] == [(), (), (), (), (), ("drift",)]
+
+
+def test_usual_leniency_is_a_mean_and_a_deviation_and_never_without_limits():
+    assert usual_shift_of_sums(4, 4.0, 4.0) == UsualShift(1.0, 0.5)  # four times 1: only the point that is added
+    # 0, 0, 2, 2: mean 1, squares about it 4; with the one added 5 of 4.
+    assert usual_shift_of_sums(4, 4.0, 8.0) == UsualShift(1.0, 1.25**0.5)
+
+
+def test_ratings_agree_within_the_tolerance_of_one_of_the_researchers():
+    gold = gold_of([Said(ratings={"a": 3, "b": 1}), Said(ratings={"a": 4, "b": 6})], tolerance=1)
+    assert gold.ratings == {"a": [3, 4]}
+    for rating, agreed, shift in ((2, 1, -1.5), (5, 1, 1.5), (6, 0, 2.5), (1, 0, -2.5)):
+        found = score(Said(ratings={"a": rating, "b": 1}), gold, tolerance=1)
+        assert (found.ratings_agreed, found.ratings_compared, found.shift) == (agreed, 1, shift)
+    assert score(Said(), gold, tolerance=1).ratings_compared == 0
+
+
+def test_flags_count_where_all_were_asked_and_said_the_same():
+    answers = [Said(flags={"a": {"x": True, "y": False, "z": True}}), Said(flags={"a": {"x": True, "y": True}})]
+    gold = gold_of(answers, tolerance=0)
+    assert gold.flags == {"a": {"x": True}}
+    assert score(Said(flags={"a": {"x": False, "y": True}}), gold, tolerance=0).flags_agreed == 0
+    assert score(Said(flags={"a": {"y": True}}), gold, tolerance=0).flags_compared == 0
 
 
 def test_few_checks_are_not_judged():

@@ -66,7 +66,7 @@ def test_pages_of_the_list_cost_the_same(rita, ada, page, django_assert_max_num_
     for _ in range(52):
         factories.make_demonstration(prompt=factories.make_prompt(), labeler=ada, text="x")
     client = page(rita)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         first = client.get("/written/")
     assert len(first.context["page"]) == 50
     second = client.get(f"/written/?after={first.context['page'].next}")

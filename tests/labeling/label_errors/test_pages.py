@@ -30,7 +30,7 @@ def held_by(person) -> ErrorItem:
 def test_overview_before_there_is_anything(page, rita, django_assert_max_num_queries):
     client = page(rita)
     client.get("/label-errors/")  # makes the report
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(21):
         shown = client.get("/label-errors/").content.decode()
     assert "There is none yet: colleagues alone decide what is suspicious." in shown
     assert "Nothing looked at yet" in shown

@@ -213,7 +213,19 @@ def test_a_task_names_all_its_addresses(ada, api, tasks):
     client = api(ada)
     client.post(NEXT)
     urls = client.post(AHEAD).json()["urls"]
-    wanted = {"submit", "skip", "heartbeat", "draft", "return", "begin", "question", "page", "suggestions", "flag"}
+    wanted = {
+        "submit",
+        "skip",
+        "heartbeat",
+        "draft",
+        "return",
+        "begin",
+        "correct",
+        "question",
+        "page",
+        "suggestions",
+        "flag",
+    }
     assert set(urls) == wanted
     assert client.post(urls["begin"]).status_code == 409
     assert client.post(urls["draft"], {"version": 1, "draft": {}}, format="json").json()["state"] == "ahead"

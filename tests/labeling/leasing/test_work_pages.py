@@ -122,7 +122,7 @@ def test_counts_of_the_queue(ada, page, django_assert_max_num_queries):
         factories.make_task(batch=batch)
     factories.make_ranking(task=factories.make_task(batch=batch), labeler=ada)
     client = page(ada)
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(19):
         work = client.get("/work/").context["work"]
     assert (work.waiting, work.waiting_more, work.today, work.week) == (3, False, 1, 1)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from labeling.agreement import brute_force, queries, reports
 from labeling.exports.services import create_dataset
+from labeling.onboarding.models import OnboardingEvent
 from labeling.onboarding.services import begin_onboarding, change_settings, decide
 from tests.factories import (
     make_batch,
@@ -38,6 +40,33 @@ def test_answers_are_left_out_until_passed_and_named_as_such(ada, bo, amy):
     )
     decide(user_id=ada.pk, decision="pass", reason="Good.", seen="training", actor=amy)
     assert made() == (4, {})
+
+
+def test_they_are_no_agreement_of_the_team_until_passed(ada, bo, amy):
+    batches = make_batch(probation=True, overlap=2), make_batch(overlap=2)
+    earlier = make_task(batch=batches[1])
+    for person in (ada, bo):
+        make_ranking(task=earlier, labeler=person)
+    begin_onboarding(person=ada, actor=amy, always=True)
+    before = reports.changed()
+    for batch in batches:
+        task = make_task(batch=batch)
+        for person in (ada, bo):
+            make_ranking(task=task, labeler=person)
+
+    def found(**asked: object) -> tuple[int, int]:
+        figures = queries.agreement(**asked)
+        counted = brute_force.count(queries.compared_rankings(**asked))
+        assert counted["pairwise"]["pairs"] == figures["pairwise"]["pairs"]
+        return figures["tasks"], figures["rankings"]
+
+    assert found() == (1, 4)
+    assert found(batch=batches[1]) == (1, 3)
+    # How newcomers do is seen where their own batch is asked for.
+    assert found(batch=batches[0]) == (1, 2)
+    decide(user_id=ada.pk, decision="pass", reason="Good.", seen="training", actor=amy)
+    assert found() == (3, 6)
+    assert reports.changed() >= OnboardingEvent.objects.latest("id").created_at >= before
 
 
 def test_who_is_ended_stays_out(ada, amy):

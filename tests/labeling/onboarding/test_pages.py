@@ -10,6 +10,7 @@ from labeling.onboarding.services import begin_onboarding, change_settings
 from labeling.people.models import User
 from labeling.sampling.models import Batch
 from tests.factories import make_batch, make_ranking, make_task
+from tests.labeling.practice.answering import take_tour
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +66,14 @@ def test_from_the_list_to_the_decision(newcomer, bo, rita, amy, page):
     address = f"/onboarding/{newcomer.pk}/"
     shown = text_of(staff, address)
     assert "6 of 6 pairs" in shown and f"/given/{newcomer.leases.get().pk}/" in shown
+    assert shown.count("plot-drawing") == 2
+    take_tour(newcomer)
+    assert text_of(staff, address).count("plot-drawing") == 3
+    practice, days = (
+        staff.get(f"{address}{name}.csv").getvalue().decode().splitlines() for name in ("practice", "probation")
+    )
+    assert len(practice) == 7 and practice[1].split(",")[2:9] == ["basil", "1", "no", "3", "3", "3", "3"]
+    assert len(days) == 2 and days[1].split(",")[1:5] == ["1", "6", "6", "1.0"]
     said = {"decision": "pass", "reason": "<b>Good.</b>", "seen": "probation"}
     assert staff.post(address, {**said, "seen": "waiting"}).status_code == 400
     assert staff.post(address, {**said, "decision": "extend"}).status_code == 400
@@ -104,7 +113,9 @@ def test_over_the_api(newcomer, bo, rita, amy, api):
     listed = staff.get("/api/v1/onboarding/?step=probation").json()
     assert [(row["user_name"], row["answers"], row["wanted"]) for row in listed["people"]] == [("ada", 1, 2)]
     assert staff.get("/api/v1/onboarding/?step=odd").status_code == 400
-    assert staff.get(one).json()["ratings"]["7"] == [1, 0]
+    report = staff.get(one).json()
+    assert report["ratings"]["7"] == [1, 0] and report["practice"] == []
+    assert [(day["answers"], day["pairs"]) for day in report["days"]] == [(1, 0)]
     said = {"decision": "extend", "more": 3, "reason": "More.", "seen": "probation"}
     assert staff.post(one, {**said, "odd": 1}, format="json").status_code == 400
     assert staff.post(one, said, format="json").json()["wanted"] == 5

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import Error, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from labeling.audit.models import AuditEvent
 from labeling.guidelines.models import Guideline, GuidelineRead
@@ -25,10 +28,15 @@ from labeling.onboarding.services import (
 )
 from labeling.people.models import User
 from labeling.people.services import accept_invitation, create_invitation, create_user
+from labeling.practice.content import practice_task
+from labeling.practice.feedback import Compared, compare
 from labeling.practice.models import PracticeTour
+from labeling.practice.queries import tried_by
+from labeling.practice.services import skip_practice
 from labeling.rankings.services import submit_ranking
 from labeling.refusals import Refusal
 from tests.factories import make_batch, make_ranking, make_task
+from tests.labeling.practice.answering import take_tour
 
 pytestmark = pytest.mark.django_db
 GOOD = "correct horse battery"
@@ -236,6 +244,42 @@ def test_the_report_compares_with_researchers_at_the_same_tasks(ada, bo, rita, a
     assert report.rate == 0.8 and report.interval[0] <= 0.8 <= report.interval[1]
     assert dict((rating, (own, theirs)) for rating, own, theirs in report.ratings)[7] == (2, 0)
     assert [theirs for _rating, _own, theirs in report.ratings] == [0, 1, 0, 1, 0, 1, 0]
+
+
+def test_the_report_has_each_day_and_practice_beside_the_reference(ada, rita, amy):
+    batch = make_batch(probation=True, overlap=2)
+    tasks = [make_task(batch=batch, texts=("a", "b", "c")) for _ in range(3)]
+    on_probation(ada, amy)
+    assert report_of(ada).days == []
+    for task in tasks:
+        make_ranking(task=task, labeler=ada, ranks=[1, 2, 3], active_seconds=5)
+    make_ranking(task=tasks[0], labeler=rita, ranks=[1, 2, 3])
+    make_ranking(task=tasks[1], labeler=rita, ranks=[3, 2, 1])
+    now = timezone.now()
+    begun = now - timedelta(days=3)
+    User.objects.filter(pk=ada.pk).update(onboarding_at=begun)
+    ada.refresh_from_db()
+    for task, days, seconds in zip(tasks, (2, 0, 0), (30, 10, 20), strict=True):
+        ada.leases.filter(task=task).update(ended_at=now - timedelta(days=days), active_seconds=seconds)
+    first, second = report_of(ada).days
+    assert (first.answers, first.agree, first.pairs, first.rate, first.median_seconds) == (1, 3, 3, 1.0, 30)
+    assert (second.answers, second.agree, second.pairs, second.rate, second.median_seconds) == (2, 0, 3, 0.0, 15)
+    assert (second.day - first.day).days == 2
+    tour = take_tour(ada)
+    skip_practice(labeler=ada, number=tour.number, name="dog", reason="Once more, without an answer.")
+    tried = tried_by(ada)
+    assert [row.attempt for row, _compared in tried][-1] == 2
+    assert tried[-1][1] is None
+    compared = [compared for _row, compared in tried if compared is not None]
+    assert all((one.agreed, one.fair) == (one.pairs, one.ratings) for one in compared)
+    assert sum(one.pairs for one in compared) > 5 and sum(one.ratings for one in compared) > 5
+
+
+def test_practice_turned_round_agrees_in_no_pair_that_is_not_open():
+    task = practice_task("spiders")
+    answer = {"completions": [{"id": one.id, "rank": 4 - one.rank, "rating": 1} for one in task.completions]}
+    # Of its three pairs the second and third are open; a rating of 1 is fair for these two.
+    assert compare(task, answer) == Compared(agreed=0, pairs=2, fair=2, ratings=3)
 
 
 def test_who_is_not_onboarded_is_asked_nothing_more(ada, django_assert_num_queries):

@@ -30,6 +30,7 @@ LABELERS_TOO = (
     "api/v1/pay/",
     "api/v1/tasks/",
     "api/v1/tour/",
+    "api/v1/second-looks/",
     "api/v1/messages/",
     "api/v1/guidelines/",
     "api/v1/preview/",
@@ -38,8 +39,8 @@ LABELERS_TOO = (
 ADMINS_ONLY = ("people/", "payroll/", "audit/", "settings/", "api/v1/people/", "api/v1/payroll/")
 # Their own work: admins do not rank.
 NOT_ADMINS = (
-    *("work/", "answers/", "tour/", "surveys/", "application/", "messages/", "pay/"),
-    *("api/v1/tasks/", "api/v1/tour/", "api/v1/pay/"),
+    *("work/", "answers/", "tour/", "surveys/", "application/", "pay/"),
+    *("api/v1/tasks/", "api/v1/tour/", "api/v1/pay/", "api/v1/second-looks/"),
 )
 # What its prefix does not tell.
 EXCEPTIONS = {
@@ -50,8 +51,6 @@ EXCEPTIONS = {
     "survey-rounds/<uuid:round_id>/close/": ("admin",),
     "api/v1/survey-rounds/<uuid:round_id>/close/": ("admin",),
     "sent-messages/new/": ("admin",),
-    "api/v1/messages/": ("labeler", "researcher"),
-    "api/v1/messages/<int:notice_id>/read/": ("labeler", "researcher"),
     "api/v1/messages/sent/": ("researcher", "admin"),
     "api/v1/messages/sent/<int:notice_id>/": ("researcher", "admin"),
     "api/v1/messages/sent/<int:notice_id>/readers/": ("researcher", "admin"),
@@ -78,6 +77,8 @@ EXCEPTIONS = {
     "api/v1/screening/applicants/<uuid:application_id>/decisions/": ("admin",),
     "checks/alerts/<uuid:alert_id>/acknowledge/": ("admin",),
     "api/v1/checks/alerts/<uuid:alert_id>/acknowledge/": ("admin",),
+    "checks/alerts/<uuid:alert_id>/tell/": ("admin",),
+    "api/v1/checks/alerts/<uuid:alert_id>/tell/": ("admin",),
     "blindness/serve/": ("admin",),
     "blindness/terms/add/": ("admin",),
     "blindness/terms/<int:term_id>/switch/": ("admin",),
@@ -93,7 +94,16 @@ EXCEPTIONS = {
     "questions/<uuid:question_id>/share/": ("researcher", "admin"),
     "questions/<uuid:question_id>/unshare/": ("researcher", "admin"),
     "prompts/<uuid:prompt_id>/original/": ("admin",),
+    "use-cases/target/": ("admin",),
+    "api/v1/use-cases/target/": ("admin",),
+    "use-cases/train/": ("admin",),
+    "api/v1/use-cases/train/": ("admin",),
     "api/v1/prompts/<uuid:prompt_id>/original/": ("admin",),
+    "sources/new/": ("admin",),
+    "sources/<int:source_id>/keys/": ("admin",),
+    "sources/<int:source_id>/keys/<uuid:key_id>/revoke/": ("admin",),
+    "api/v1/sources/<int:source_id>/keys/": ("admin",),
+    "api/v1/sources/<int:source_id>/keys/<uuid:key_id>/revoke/": ("admin",),
     "personal-data/policy/": ("admin",),
     "personal-data/rescan/": ("admin",),
     "personal-data/sample/": ("admin",),
@@ -103,6 +113,12 @@ EXCEPTIONS = {
     "api/v1/questions/<uuid:question_id>/": ("labeler", "researcher"),
     "guidelines/<int:number>/read/": ("labeler", "researcher"),
     "api/v1/guidelines/<int:number>/read/": ("labeler", "researcher"),
+}
+EXCEPTIONS |= {
+    **{f"erasures/people/{rest}": ("admin",) for rest in ("", "<int:person_id>/", "<int:person_id>/export/")},
+    **{f"erasures/people/<int:person_id>/{rest}/": ("admin",) for rest in ("erase", "allow")},
+    "erasures/retention/": ("admin",),
+    "api/v1/erasures/export/": ("admin",),
 }
 SAMPLES = {"int": "1", "uuid": str(uuid.uuid4()), "str": "some-text", "slug": "some-text", "path": "some/text"}
 

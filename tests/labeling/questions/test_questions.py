@@ -99,7 +99,8 @@ def test_from_the_task_to_the_answer_by_pages(lease, ada, bo, amy, rita, page):
     assert staff.post(f"/questions/{question.pk}/unshare/").status_code == 302
     assert "Which" not in page(bo).get("/questions/").content.decode()
     actions = ["question.answered", "question.shared", "question.unshared"]
-    assert list(AuditEvent.objects.order_by("id").values_list("action", flat=True)) == actions
+    kept = AuditEvent.objects.exclude(action="text.read").order_by("id")
+    assert list(kept.values_list("action", flat=True)) == actions
 
 
 def test_the_shared_are_listed_page_by_page_and_bad_filters_are_harmless(ada, amy, page):

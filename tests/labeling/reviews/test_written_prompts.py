@@ -13,9 +13,11 @@ from labeling.demos.layout import content_of, messages_of, parts_of
 from labeling.demos.models import Admission, WrittenPrompt
 from labeling.demos.queries import writing_of
 from labeling.demos.written import submit_written_prompt
+from labeling.exports.lines import Tally
 from labeling.exports.question import read_question
-from labeling.exports.rows import Tally, prompts
+from labeling.exports.rows import prompts
 from labeling.governance.models import Decision
+from labeling.governance.outputs import OutputGate
 from labeling.governance.services import decide_prompt
 from labeling.intake.models import Prompt
 from labeling.jobs import run_now
@@ -180,7 +182,7 @@ def test_what_is_edited_is_in_the_pool_as_edited(few_shot, batch, bo):
     )
     assert (prompt.external_id, writing_of(prompt).review) == (str(given.pk), given)
     # An export finds it by the batch in which it was written.
-    (line,) = prompts(read_question(kind="prompts", question={"batches": [batch.name]}), Tally())
+    (line,) = prompts(read_question(kind="prompts", question={"batches": [batch.name]}), Tally(), OutputGate())
     assert line.row["id"] == str(prompt.pk)
 
 
@@ -377,7 +379,7 @@ def test_the_teams_page_costs_the_same_however_much_there_is(batch, ada, bo, rit
         review(grant_lease(labeler=bo), "edit", text=f"two {number}")
     run_jobs()
     client = page(rita)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         assert client.get(f"/batches/{batch.pk}/written/").content.decode().count("Reviewed by") == 4
 
 
