@@ -5,27 +5,77 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from labeling.api import IsAdmin, IsResearcher, json_type, object_body
 from labeling.fields import Fields
-from labeling.governance import deciding, outputs, personal_data, policies, queries, scanning, services, triage
+from labeling.governance import (
+    deciding,
+    importing,
+    outputs,
+    personal_data,
+    policies,
+    queries,
+    scanning,
+    services,
+    triage,
+)
 from labeling.governance.estimating import Estimate, Share
 from labeling.governance.models import Finding, Policy
 from labeling.intake import queries as intake
-from labeling.intake.models import Prompt
+from labeling.intake import rates
+from labeling.intake.keys import Program, SourceKeyAuthentication
+from labeling.intake.models import Import, Prompt, UseCase
 from labeling.intake.reading import Problem
-from labeling.intake.services import read_prompt
+from labeling.intake.services import ROLES, read_prompt
+from labeling.people.models import Sensitive
 from labeling.refusals import Refusal
 
 DEFAULT_SOURCE = "api"
 AT_ONCE = 1000  # prompts in one request; more come as a file
 PAGE = 100
+
+
+OBJECT = OpenApiTypes.OBJECT
+MESSAGES = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"role": {"enum": list(ROLES)}, "content": {"type": "string"}},
+        "required": ["role", "content"],
+    },
+}
+ONE_PROMPT = {
+    "type": "object",
+    "description": "`prompt` or `messages`, whose last is the user's",
+    "properties": {
+        "prompt": {"type": "string"},
+        "messages": MESSAGES,
+        "user_id": {"type": "string", "maxLength": 200, "description": "who wrote it, as the source calls them"},
+        "source": {"type": "string", "maxLength": 100, "description": "a key's own where it is not given"},
+        "external_id": {"type": "string", "maxLength": 200},
+        "consent": {"oneOf": [{"type": "boolean"}, {"type": "string"}], "description": "true, or the terms' version"},
+        "terms_version": {"type": "string", "maxLength": 100},
+        "consented_at": {"type": "string", "format": "date-time"},
+        "time": {"type": "string", "format": "date-time", "description": "when it was written"},
+        "use_case": {"enum": UseCase.values},
+        "categories": {"type": "array", "items": {"enum": Sensitive.values}},
+    },
+}
+MANY_PROMPTS = {
+    "type": "object",
+    "properties": {"prompts": {"type": "array", "items": ONE_PROMPT, "minItems": 1, "maxItems": AT_ONCE}},
+    "required": ["prompts"],
+}
+PROMPT_IN = {"application/json": {"oneOf": [ONE_PROMPT, MANY_PROMPTS]}}
 
 
 class PromptRefused(Refusal):
@@ -36,6 +86,14 @@ class PromptRefused(Refusal):
         super().__init__(f"The prompt was not stored: {problem.detail}.", **detail)
         self.code = problem.reason
         self.status = 409 if problem.reason in ("duplicate", "external_id_conflict", "user_cap") else 400
+
+
+def stored_body(outcome: services.Outcome) -> dict[str, Any] | None:
+    """A prompt that is stored now, or was before; None for one that is not."""
+    if not (outcome.state or outcome.there):
+        return None
+    body = {"line": outcome.line, "id": str(outcome.prompt_id), "state": outcome.state or outcome.there}
+    return body | ({"already": True} if outcome.there else {})
 
 
 def prompt_body(prompt: Prompt) -> dict[str, Any]:
@@ -49,14 +107,26 @@ def prompt_body(prompt: Prompt) -> dict[str, Any]:
         "split": prompt.source_user.split,
         "state": prompt.state,
         "use_case": prompt.use_case,
+        "language": getattr(getattr(prompt, "language", None), "code", None),
         "categories": prompt.categories,
         "consent": prompt.consent,
+        "consented_at": prompt.consented_at,
+        "written_at": prompt.written_at,
         "created_at": prompt.created_at,
     }
 
 
+class IsResearcherOrSends(IsResearcher):
+    """Researchers, admins, and whoever sends prompts with a source's key."""
+
+    def has_permission(self, request, view) -> bool:
+        sends = request.method == "POST" and isinstance(request.user, Program)
+        return sends or super().has_permission(request, view)
+
+
 class Prompts(APIView):
-    permission_classes = [IsResearcher]
+    authentication_classes = [SourceKeyAuthentication, *api_settings.DEFAULT_AUTHENTICATION_CLASSES]
+    permission_classes = [IsResearcherOrSends]
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
@@ -65,12 +135,17 @@ class Prompts(APIView):
         page = intake.prompts_page(**asked, after=request.query_params.get("after"), size=PAGE)
         return Response({"prompts": [prompt_body(prompt) for prompt in page], "next": page.next})
 
-    @extend_schema(request=OpenApiTypes.OBJECT, responses={201: OpenApiTypes.OBJECT})
+    @extend_schema(
+        request=PROMPT_IN, responses={201: OBJECT, 200: OBJECT, 400: OBJECT, 401: OBJECT, 409: OBJECT, 429: OBJECT}
+    )
     def post(self, request: Request) -> Response:
         """Store a prompt, or up to 1000 as {"prompts": […]}.
 
-        Answers with the counts of `import_prompts` and, in `prompts`, the id and state of each that was stored. A
-        single prompt that cannot be stored is an error of its own; among many it is counted and named.
+        With a source's key, or as a researcher. Answers with the counts of `import_prompts` and, in `prompts`, the id
+        and state of each that is stored. What its source sent before under the same `external_id`, with the same text,
+        is answered with the same id and `"already": true`; alone with 200. Another text under that number is a
+        conflict. A single prompt that cannot be stored is an error of its own; among many it is counted and named. 429
+        with `Retry-After` where a source's rate is used up; nothing of such a request is stored.
         """
         body = object_body(request.data)
         many = "prompts" in body
@@ -83,24 +158,30 @@ class Prompts(APIView):
                     at_once=AT_ONCE, count=len(given)
                 )
             )
-        if not many and isinstance(problem := read_prompt(body, source=DEFAULT_SOURCE), Problem):
+        program = request.user if isinstance(request.user, Program) else None
+        if program is not None:
+            rates.take(source=program.source, prompts=len(given))
+        elif not many and isinstance(
+            problem := read_prompt(body, source=DEFAULT_SOURCE, most_tokens=settings.PROMPT_MAX_TOKENS), Problem
+        ):
             raise PromptRefused(problem)
-        outcomes: list[services.Outcome] = []
-        imported = services.import_prompts(
-            rows=enumerate(given, start=1),
-            name="API",
-            source=DEFAULT_SOURCE,
-            created_by=request.user,
-            notice=outcomes.extend,
-        )
-        if not many and outcomes[0].problem and not outcomes[0].state:
-            raise PromptRefused(outcomes[0].problem, outcomes[0].prompt_id)
-        stored = [
-            {"line": outcome.line, "id": str(outcome.prompt_id), "state": outcome.state}
-            for outcome in outcomes
-            if outcome.state
-        ]
-        return Response({**services.summary_of(imported), "prompts": stored}, status=201)
+        if program is not None:
+            imported, outcomes = services.import_sent(source=program.source, rows=given)
+        else:
+            outcomes = []
+            imported = services.import_prompts(
+                rows=enumerate(given, start=1),
+                name="API",
+                source=DEFAULT_SOURCE,
+                created_by=request.user,
+                notice=outcomes.extend,
+            )
+        first = outcomes[0]
+        if not many and first.problem and not (first.state or first.there):
+            raise PromptRefused(first.problem, first.prompt_id)
+        body = {**services.summary_of_outcomes(imported, outcomes), "prompts": [*map(stored_body, outcomes)]}
+        body["prompts"] = [each for each in body["prompts"] if each]
+        return Response(body, status=200 if not many and first.there else 201)
 
 
 class OnePrompt(APIView):
@@ -122,6 +203,114 @@ class OnePrompt(APIView):
         return Response(
             {**body, "redacted": original is not None, "findings": [finding_body(each) for each in findings]}
         )
+
+
+def import_body(found: Import) -> dict[str, Any]:
+    """One import as the API tells it."""
+    return {
+        "id": str(found.pk),
+        "name": found.name,
+        "source": found.source,
+        "state": found.state,
+        "line": found.line,
+        "lines": found.lines,
+        "accepted": found.accepted,
+        "rejected": found.rejected,
+        "file_sha256": found.file_sha256,
+        "job": str(found.job_id) if found.job_id else None,
+        "error": found.job.error if found.job else "",
+        "created_at": found.created_at,
+        "finished_at": found.finished_at,
+    }
+
+
+class Imports(APIView):
+    permission_classes = [IsResearcher]
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(operation_id="imports", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Imports, newest first: `imports`, and `next`, the value of `after` for more."""
+        page = intake.imports_page(after=request.query_params.get("after"), size=PAGE)
+        return Response({"imports": [import_body(found) for found in page], "next": page.next})
+
+    @extend_schema(
+        operation_id="import_start",
+        request={
+            "multipart/form-data": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    "source": {"type": "string", "maxLength": 100, "description": "of lines that name none"},
+                },
+                "required": ["file"],
+            }
+        },
+        responses={202: OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request) -> Response:
+        """Begin to import a file of any size: JSONL, CSV, TSV or Parquet, also as .gz or .zst. Answers at once; look at
+        it again for its progress. A file whose import is unfinished goes on where it was."""
+        file = request.FILES.get("file")
+        if file is None:
+            raise Refusal(_("Send the file as the part `file` of a multipart/form-data body."))
+        begun = importing.start_import(
+            upload=file, name=file.name, source=str(request.data.get("source", "")), created_by=request.user
+        )
+        return Response(import_body(begun), status=202)
+
+
+class OneImport(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="import", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, import_id) -> Response:
+        """How far one import is: all lines up to `line` are done."""
+        return Response(import_body(importing.get_import(import_id)))
+
+
+class ImportProblems(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(
+        operation_id="import_problems",
+        parameters=[OpenApiParameter("reason", str), OpenApiParameter("after", str)],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request, import_id) -> Response:
+        """Lines that did not go in, in the order of the file: `problems`, and `next`, the value of `after` for more.
+        `prompt` is the held one, or for a duplicate the one that is there."""
+        found = importing.get_import(import_id)
+        asked = {name: request.query_params.get(name, "") for name in ("reason", "after")}
+        page = intake.problems_page(found, **asked, size=PAGE)
+        problems = [
+            {
+                "line": problem.line,
+                "reason": problem.reason,
+                "detail": problem.detail,
+                "prompt": str(problem.prompt_id) if problem.prompt_id else None,
+            }
+            for problem in page
+        ]
+        return Response({"problems": problems, "next": page.next})
+
+
+class ImportResume(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="import_resume", request=None, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, import_id) -> Response:
+        """Go on with an import that was stopped; 409 where it is not, or its file is not kept here."""
+        return Response(import_body(importing.resume_import(import_id=import_id, actor=request.user)))
+
+
+class ImportGiveUp(APIView):
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="import_give_up", request=None, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, import_id) -> Response:
+        """End an import that was stopped; what came in stays. 409 where it runs or is done."""
+        return Response(import_body(importing.give_up_import(import_id=import_id, actor=request.user)))
 
 
 def finding_body(finding: Finding) -> dict[str, Any]:
@@ -186,7 +375,6 @@ POLICY = {
         "required": ["preset"],
     }
 }
-OBJECT = OpenApiTypes.OBJECT
 
 
 class Triage(APIView):

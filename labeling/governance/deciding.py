@@ -48,6 +48,20 @@ class DecidedAlready(Conflict):
     code = "decided_already"
 
 
+class PromptErased(Conflict):
+    """The texts of the prompt are gone for good, and nothing is done with it any more."""
+
+    code = "prompt_erased"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _(
+                "This prompt was erased, with all that was written about it, since its writer’s data may not be kept. "
+                "Nothing more can be done with it."
+            )
+        )
+
+
 @dataclass(frozen=True)
 class Mark:
     """Words that somebody marked as personal data: every place of them in the prompt is meant."""
@@ -85,12 +99,15 @@ def read_marks(given: Any) -> list[Mark]:
     return marks
 
 
-def lock_prompt(prompt_id: uuid.UUID) -> Prompt:
-    """The prompt, locked to the commit, with its source user. NotFound for an unknown id."""
+def lock_prompt(prompt_id: uuid.UUID, *, erased_too: bool = False) -> Prompt:
+    """The prompt, locked to the commit, with its source user. NotFound for an unknown id; PromptErased for one whose
+    texts are gone, unless those are asked for too."""
     rows = Prompt.objects.select_related("source_user").select_for_update(no_key=True, of=("self",))
     prompt = rows.filter(pk=prompt_id).first()
     if prompt is None:
         raise NotFound(_("There is no prompt with this id."))
+    if prompt.state == Prompt.State.ERASED and not erased_too:
+        raise PromptErased
     return prompt
 
 
@@ -426,7 +443,7 @@ def apply_rules(prompt: Prompt, rules: Rules, findings: Sequence[Finding], *, by
     People's words stand: what somebody dismissed or redacted counts no more, what somebody flagged waits for a person,
     and what is dropped stays so.
     """
-    if prompt.state == DROPPED:
+    if prompt.state in (DROPPED, Prompt.State.ERASED):
         return prompt.state
     counted = uncovered((finding for finding in findings if not finding.dismissed), original_of(prompt))
     verdict = rules.verdict(split=prompt.source_user.split, findings=[f for f in counted if f.recogniser != PERSON])

@@ -16,7 +16,7 @@ class ImportForm(forms.Form):
         label=_("File"),
         allow_empty_file=True,
         help_text=_(
-            "JSONL, CSV, TSV (each also as .gz) or Parquet. Each line has prompt or messages, and may "
+            "JSONL, CSV, TSV or Parquet, each also as .gz or .zst. Each line has prompt or messages, and may "
             "have user_id, source, external_id, consent, use_case and categories."
         ),
     )
@@ -25,6 +25,7 @@ class ImportForm(forms.Form):
         required=False,
         label=_("Source"),
         help_text=_("For lines that name none, such as “support-mail”."),
+        widget=forms.TextInput(attrs={"list": "sources"}),
     )
 
 

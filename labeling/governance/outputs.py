@@ -10,11 +10,14 @@ SHA-256 (`OutputScan`), so that the next export asks the database in place of th
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from django.db import connection
 
 from labeling.governance import personal_data, policies, redaction
 from labeling.governance.models import DetectorVersion, Original, OutputScan
@@ -55,16 +58,25 @@ class OutputGate:
 
     def look(self, texts: Iterable[str]) -> None:
         """Make the findings of many texts known, by one query and one run of the detector: saves time, no more."""
-        wanted = {digest: text for text in texts if (digest := _digest(text)) not in self._found}
+        self._look({_digest(text): text for text in texts})
+
+    def _look(self, texts: Mapping[bytes, str]) -> None:
+        wanted = {digest: text for digest, text in texts.items() if digest not in self._found}
         if len(self._found) + len(wanted) > REMEMBERED:
             self._found = {}
         if not wanted:
             return
         if self.detector is not None:
-            stored = OutputScan.objects.filter(detector=self.detector, text_sha256__in=list(wanted))
-            for digest, spans in stored.values_list("text_sha256", "spans"):
-                self._found[bytes(digest)] = spans
-                wanted.pop(bytes(digest), None)
+            with connection.cursor() as cursor:
+                # In SQL: thousands of values a time, each of which the ORM would take apart.
+                cursor.execute(
+                    f"SELECT text_sha256, spans::text FROM {OutputScan._meta.db_table} "
+                    "WHERE detector_id = %s AND text_sha256 = ANY(%s)",
+                    [self.detector.pk, list(wanted)],
+                )
+                for digest, spans in cursor.fetchall():
+                    self._found[bytes(digest)] = [] if spans == "[]" else json.loads(spans)
+                    wanted.pop(bytes(digest), None)
         for (digest, _text), spans in zip(wanted.items(), personal_data.find_many(wanted.values()), strict=True):
             self._found[digest] = self._new[digest] = [[span.start, span.end, span.kind, span.score] for span in spans]
 
@@ -73,11 +85,30 @@ class OutputGate:
 
         They belong together (the turns of a dialogue): the same words get the same placeholder in all of them.
         """
-        self.look(texts)
+        digests = [_digest(text) for text in texts]
+        self._look(dict(zip(digests, texts, strict=True)))
+        found = [self._found[digest] for digest in digests]
+        return self._decide(texts, found, split, known)
+
+    def pass_each(self, texts: Sequence[tuple[str, str, Known]]) -> list[str | None]:
+        """Of many (text, split, known words) each by itself as it may leave, or None: one look for all of them."""
+        digests = [_digest(text) for text, _split, _known in texts]
+        self._look({digest: text for digest, (text, _split, _known) in zip(digests, texts, strict=True)})
+        passed: list[str | None] = []
+        for digest, (text, split, known) in zip(digests, texts, strict=True):
+            found = self._found[digest]
+            if found or known.words:
+                decided = self._decide([text], [found], split, known)
+                passed.append(decided[0] if decided is not None else None)
+            else:
+                passed.append(text)
+        return passed
+
+    def _decide(self, texts: Sequence[str], found: Sequence[list[list]], split: str, known: Known) -> list[str] | None:
         messages = [{"content": text} for text in texts]
         spans, refused = [], set()
         for index, text in enumerate(texts):
-            for start, end, kind, score in self._found[_digest(text)]:
+            for start, end, kind, score in found[index]:
                 if not self.rules.counts(score):
                     continue
                 form = redaction.normal(text[start:end])
@@ -105,6 +136,11 @@ class OutputGate:
         passed = self.pass_texts([text], split=split, known=known)
         return passed[0] if passed is not None else None
 
+    @property
+    def unremembered(self) -> int:
+        """Texts that the detector looked at and nobody has kept: what memory grows by."""
+        return len(self._new)
+
     def remember(self) -> int:
         """Keep what was found in texts that were new, for the next export; how many. Not inside the snapshot."""
         if not self._new:
@@ -123,13 +159,20 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def known_words(prompts: Iterable[uuid.UUID]) -> dict[uuid.UUID, Known]:
-    """Of those of the prompts that are redacted, what was: for `pass_texts`. One query."""
-    originals = Original.objects.filter(pk__in=set(prompts))
-    return {
-        original.pk: Known(redaction.words_of(original.messages, [Replaced(**each) for each in original.replaced]))
-        for original in originals
-    }
+def known_words(prompts: Iterable[uuid.UUID | str]) -> dict[uuid.UUID | str, Known]:
+    """Of those of the prompts that are redacted, what was: for `pass_texts`. By id, as a UUID and as text."""
+    with connection.cursor() as cursor:
+        # Few are: which ones, without an ORM's care for each of the others.
+        table = Original._meta.db_table
+        cursor.execute(
+            f"SELECT prompt_id FROM {table} WHERE prompt_id = ANY(%s::uuid[])", [list(map(str, set(prompts)))]
+        )
+        redacted = [prompt for (prompt,) in cursor.fetchall()]
+    known: dict[uuid.UUID | str, Known] = {}
+    for original in Original.objects.filter(pk__in=redacted) if redacted else ():
+        words = Known(redaction.words_of(original.messages, [Replaced(**each) for each in original.replaced]))
+        known[original.pk] = known[str(original.pk)] = words
+    return known
 
 
 def scan_outputs(texts: Sequence[str], *, split: str, known: Known = NOTHING) -> list[str | None]:

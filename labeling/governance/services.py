@@ -10,25 +10,31 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labeling.audit import services as audit
-from labeling.background import services as background
-from labeling.background.models import Job
 from labeling.governance import deciding, personal_data
 from labeling.governance.models import Decision, Finding
 from labeling.governance.policies import DROP, HOLD, REDACT, Rules, Verdict, current_gate, current_rules
-from labeling.intake.models import Import, Prompt, Source, SourceUser
-from labeling.intake.reading import Problem, count_rows, format_of, read_rows
-from labeling.intake.services import NewPrompt, read_prompt, split_of
-from labeling.refusals import Refusal
+from labeling.intake.models import Import, ImportProblem, Prompt, RefusedPerson, Source, SourceUser
+from labeling.intake.reading import Problem
+from labeling.intake.services import (
+    AGREED,
+    NewPrompt,
+    erased_key,
+    person_key,
+    read_prompt,
+    salt_fingerprint,
+    split_of,
+)
+from labeling.refusals import Conflict
 from labeling.text import check_text
 
 CHUNK = 500  # rows a transaction: what a kill can undo, and how long a source's row stays locked
-PROBLEMS_KEPT = 100
+PROBLEMS_TOLD = 100  # of a summary
 PERSONAL_DATA = "personal_data"
 
 
@@ -40,6 +46,8 @@ class Outcome:
     problem: Problem | None = None
     prompt_id: uuid.UUID | None = None
     state: str = ""
+    # The state of a prompt that the source sent before, under the same number and with the same text.
+    there: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,34 +63,45 @@ def import_prompts(
     name: str,
     created_by=None,
     source: str = "",
+    most_tokens: int | None = None,
+    imported: Import | None = None,
     notice: Callable[[list[Outcome]], None] | None = None,
 ) -> Import:
     """Bring prompts in, CHUNK rows a transaction, and return the finished Import with its counts.
 
-    `rows` are (line number, row or Problem); `source` stands in where a row names none. Every line that does not go
-    in has a reason, and so has one that waits because of personal data: it is stored, held, and counted as rejected.
-    Doing it twice stores nothing twice. `notice` gets each chunk's outcomes once they are committed; what it raises
-    ends the import there.
+    `rows` are (line number, row or Problem), numbers rising; `source` stands in where a row names none. Every line that
+    does not go in has a reason, and so has one that waits because of personal data: it is stored, held, and counted as
+    rejected. Doing it twice stores nothing twice. `most_tokens` is the setting PROMPT_MAX_TOKENS unless said; 0 is no
+    limit. `notice` gets each chunk's outcomes once they are committed; what it raises ends the import there.
+
+    An unfinished `imported` is gone on with: its lines up to `imported.line` are left out. Several processes may work
+    on one: each line is done by whoever comes to its transaction first, once.
     """
     remaining = iter(rows)
     chunk = list(islice(remaining, CHUNK))  # before anything is written: the file may turn out to be none
-    imported = Import.objects.create(name=check_text(name, where=_("the name"))[:200], created_by=created_by)
-    while chunk:
+    limit = settings.PROMPT_MAX_TOKENS if most_tokens is None else most_tokens
+    if imported is None:
+        imported = Import.objects.create(
+            name=check_text(name, where=_("the name"))[:200], source=source[:100], created_by=created_by
+        )
+    while chunk and imported.finished_at is None:
         # Reading and scanning take most of the time and need no lock.
-        read = [(line, read_prompt(row, source=source)) for line, row in chunk]
+        read = [(line, read_prompt(row, source=source, most_tokens=limit)) for line, row in chunk]
         bad = [Outcome(line, problem=found) for line, found in read if isinstance(found, Problem)]
         candidates = [
             _Candidate(line, found, find_personal_data(found.messages))
             for line, found in read
             if isinstance(found, NewPrompt)
         ]
-        outcomes = sorted([*bad, *_store_chunk(imported, candidates, bad)], key=lambda outcome: outcome.line)
-        if notice:
+        outcomes = _store_chunk(imported, candidates, bad, last=chunk[-1][0])
+        if notice and outcomes:
             notice(outcomes)
         chunk = list(islice(remaining, CHUNK))
     with transaction.atomic(durable=True):
-        Import.objects.filter(pk=imported.pk).update(finished_at=Now())
+        ended = Import.objects.filter(pk=imported.pk, finished_at=None).update(finished_at=Now(), file="")
         imported.refresh_from_db()
+        if not ended:  # somebody else came to the last line first, or gave it up
+            return imported
         audit.record(
             actor=created_by,
             action="prompts.imported",
@@ -92,6 +111,41 @@ def import_prompts(
             rejected=imported.rejected,
         )
     return imported
+
+
+def import_sent(*, source: Source, rows: list[Any]) -> tuple[Import, list[Outcome]]:
+    """Prompts that a program sent with a key of `source`, at most CHUNK a transaction: the import of that source and
+    day, and what became of each row, by its place from 1. Rows may name no other source."""
+    outcomes: list[Outcome] = []
+    imported, _made = Import.objects.get_or_create(
+        sent_to=source, day=timezone.now().date(), defaults={"name": "API", "source": source.name}
+    )
+    for start in range(0, len(rows), CHUNK):
+        numbered = enumerate(rows[start : start + CHUNK], start=start + 1)
+        read = [(line, _read_sent(row, source)) for line, row in numbered]
+        bad = [Outcome(line, problem=found) for line, found in read if isinstance(found, Problem)]
+        candidates = [
+            _Candidate(line, found, find_personal_data(found.messages))
+            for line, found in read
+            if isinstance(found, NewPrompt)
+        ]
+        with transaction.atomic(durable=True):
+            imported = Import.objects.select_for_update(no_key=True).get(pk=imported.pk)
+            became = sorted([*bad, *_store(candidates, imported=imported)], key=lambda outcome: outcome.line)
+            # Lines count the prompts of the day.
+            _count(imported, became, behind=imported.line - start)
+            imported.line += len(became)
+            imported.updated_at = Now()
+            imported.save(update_fields=["line", "updated_at", "accepted", "rejected"])
+        outcomes += became
+    return imported, outcomes
+
+
+def _read_sent(row: Any, source: Source) -> NewPrompt | Problem:
+    found = read_prompt(row, source=source.name, most_tokens=settings.PROMPT_MAX_TOKENS)
+    if isinstance(found, NewPrompt) and found.source != source.name:
+        return Problem("other_source", f"the key is for the source {source.name!r}, and the prompt names another")
+    return found
 
 
 def admit_prompt(row: dict[str, Any]) -> Outcome:
@@ -112,10 +166,23 @@ def find_personal_data(messages: list[dict[str, str]]) -> list[tuple[int, person
 
 
 @transaction.atomic(durable=True)
-def _store_chunk(imported: Import, candidates: list[_Candidate], bad: list[Outcome]) -> list[Outcome]:
-    """Store what may be stored, count everything, in one transaction. Returns the candidates' outcomes."""
-    outcomes = _store(candidates, imported=imported)
-    _count(imported, [*bad, *outcomes])
+def _store_chunk(imported: Import, candidates: list[_Candidate], bad: list[Outcome], *, last: int) -> list[Outcome]:
+    """Store what may be stored of the lines up to `last`, count them and move the import's line on, in one transaction.
+
+    Returns the outcomes by line; of no line that the import is past already, whoever did it.
+    """
+    Import.objects.select_for_update(no_key=True).get(pk=imported.pk)
+    imported.refresh_from_db()
+    done = imported.line
+    if imported.finished_at is not None or last <= done:
+        return []
+    outcomes = _store([candidate for candidate in candidates if candidate.line > done], imported=imported)
+    outcomes = sorted([*(each for each in bad if each.line > done), *outcomes], key=lambda outcome: outcome.line)
+    _count(imported, outcomes)
+    imported.line = last
+    imported.updated_at = Now()
+    imported.save(update_fields=["line", "updated_at", "accepted", "rejected"])
+    imported.refresh_from_db(fields=["updated_at"])
     return outcomes
 
 
@@ -126,9 +193,12 @@ def _store(candidates: list[_Candidate], *, imported: Import | None) -> list[Out
     and duplicates read here still hold when the prompts are written. The constraints are the net below.
     """
     sources = _lock_sources({candidate.prompt.source for candidate in candidates})
-    users = _lock_users(sources, {(candidate.prompt.source, candidate.prompt.user_id) for candidate in candidates})
+    # A person of whom nothing is taken in gets no row: their id is not kept.
+    writers = {(candidate.prompt.source, candidate.prompt.user_id) for candidate in candidates}
+    refused = refused_of(writers)
+    users = _lock_users(sources, writers - refused)
     gate, rules = current_gate()
-    outcomes, stored = _judge(candidates, sources, users, rules)
+    outcomes, stored = _judge(candidates, sources, users, refused, rules)
     prompts = [
         Prompt(
             id=outcome.prompt_id,
@@ -140,7 +210,9 @@ def _store(candidates: list[_Candidate], *, imported: Import | None) -> list[Out
             text_sha256=candidate.prompt.text_sha256,
             use_case=candidate.prompt.use_case,
             categories=candidate.prompt.categories,
-            consent=candidate.prompt.consent,
+            consent=_consent_of(candidate.prompt, sources[candidate.prompt.source]),
+            consented_at=candidate.prompt.consented_at,
+            written_at=candidate.prompt.written_at,
             state=outcome.state,
             imported_in=imported,
         )
@@ -171,13 +243,29 @@ def _store(candidates: list[_Candidate], *, imported: Import | None) -> list[Out
 def _lock_sources(names: set[str]) -> dict[str, Source]:
     Source.objects.bulk_create([Source(name=name) for name in sorted(names)], ignore_conflicts=True)
     rows = Source.objects.select_for_update(no_key=True).filter(name__in=names).order_by("pk")
-    return {source.name: source for source in rows}
+    sources, salt = {source.name: source for source in rows}, salt_fingerprint()
+    for source in sources.values():
+        if not source.salt_sha256:
+            source.salt_sha256 = salt
+            Source.objects.filter(pk=source.pk).update(salt_sha256=salt)
+        elif source.salt_sha256 != salt:
+            raise Conflict(
+                _(
+                    "The users of the source {name} were shared out with another PROJECT_SALT; with this one they "
+                    "would come into other splits. Set PROJECT_SALT to what it was."
+                ).format(name=source.name)
+            )
+    return sources
 
 
 def _lock_users(sources: dict[str, Source], wanted: set[tuple[str, str]]) -> dict[tuple[str, str], SourceUser]:
     SourceUser.objects.bulk_create(
         [
-            SourceUser(source=sources[source], external_id=user_id, split=split_of(source=source, user_id=user_id))
+            SourceUser(
+                source=sources[source],
+                external_id=user_id,
+                split=split_of(source=source, user_id=user_id, shares=sources[source].shares),
+            )
             for source, user_id in sorted(wanted)
         ],
         ignore_conflicts=True,
@@ -205,34 +293,47 @@ def _verdict(candidate: _Candidate, split: str, rules: Rules) -> Verdict:
     return rules.verdict(split=split, findings=[span for _index, span in candidate.findings])
 
 
-def _judge(candidates, sources, users, rules: Rules) -> tuple[list[Outcome], list[tuple[Outcome, _Candidate]]]:
+def _judge(candidates, sources, users, refused, rules: Rules) -> tuple[list[Outcome], list[tuple[Outcome, _Candidate]]]:
     """Each candidate's outcome in order, and those of them that are to be stored."""
+    texts = {c.prompt.text_sha256 for c in candidates}
     by_text = dict(
-        Prompt.objects.filter(text_sha256__in={c.prompt.text_sha256 for c in candidates}).values_list(
-            "text_sha256", "id"
-        )
+        Prompt.objects.filter(text_sha256__in=texts | set(map(erased_key, texts))).values_list("text_sha256", "id")
     )
     by_id = {
-        (source, external_id): (text, prompt_id)
-        for source, external_id, text, prompt_id in Prompt.objects.filter(
+        (source, external_id): (text, prompt_id, state)
+        for source, external_id, text, prompt_id, state in Prompt.objects.filter(
             source__in=sources.values(), external_id__in={c.prompt.external_id for c in candidates} - {""}
-        ).values_list("source__name", "external_id", "text_sha256", "id")
+        ).values_list("source__name", "external_id", "text_sha256", "id", "state")
     }
     counts = {key: user.prompt_count for key, user in users.items()}
-    cap = settings.PROMPTS_PER_SOURCE_USER
     outcomes, stored = [], []
     for candidate in candidates:
         prompt = candidate.prompt
         handle, writer = (prompt.source, prompt.external_id), (prompt.source, prompt.user_id)
-        if prompt.external_id and handle in by_id and by_id[handle][0] != prompt.text_sha256:
+        source = sources[prompt.source]
+        if writer in refused:
+            detail = "their data were erased, and nothing more of them is taken in"
+            outcome = Outcome(candidate.line, Problem("person_erased", detail))
+        elif erased_key(prompt.text_sha256) in by_text:
+            detail = "this text was here and was erased; it does not come back"
+            outcome = Outcome(candidate.line, Problem("erased", detail))
+        elif prompt.external_id and handle in by_id and by_id[handle][0] != prompt.text_sha256:
             detail = f"{prompt.external_id!r} of the source {prompt.source!r} is stored with another text"
             outcome = Outcome(candidate.line, Problem("external_id_conflict", detail), by_id[handle][1])
+        elif prompt.external_id and handle in by_id:
+            _text, there, state = by_id[handle]
+            outcome = Outcome(candidate.line, Problem("duplicate", "it came in before"), there, there=state)
+        elif source.terms_version and not prompt.consent:
+            detail = (
+                f"the source {source.name!r} has terms, {source.terms_version!r}, and nobody says they were agreed to"
+            )
+            outcome = Outcome(candidate.line, Problem("no_consent", detail))
         elif prompt.text_sha256 in by_text:
             detail = "the same text is stored already"
             outcome = Outcome(candidate.line, Problem("duplicate", detail), by_text[prompt.text_sha256])
-        elif counts[writer] >= cap:
+        elif counts[writer] >= source.prompts_per_user:
             who = repr(prompt.user_id) if prompt.user_id else "all prompts without a user_id together"
-            detail = f"{who} of the source {prompt.source!r} has {cap} prompts, which is the most for one user"
+            detail = f"{who} of the source {prompt.source!r} has {counts[writer]} prompts, the most for one user"
             outcome = Outcome(candidate.line, Problem("user_cap", detail))
         else:
             outcome = _accept(candidate, users[writer].split, rules)
@@ -240,11 +341,22 @@ def _judge(candidates, sources, users, rules: Rules) -> tuple[list[Outcome], lis
                 outcomes.append(outcome)
                 continue
             by_text[prompt.text_sha256] = outcome.prompt_id
-            by_id[handle] = (prompt.text_sha256, outcome.prompt_id)
+            by_id[handle] = (prompt.text_sha256, outcome.prompt_id, outcome.state)
             counts[writer] += 1
             stored.append((outcome, candidate))
         outcomes.append(outcome)
     return outcomes, stored
+
+
+def _consent_of(prompt: NewPrompt, source: Source) -> str:
+    """The version of the terms that was agreed to: the source's own, where only that somebody agreed is said."""
+    return (source.terms_version or AGREED) if prompt.consent == AGREED else prompt.consent
+
+
+def refused_of(writers: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those (source, user id) of whom nothing more is taken in, since their data were erased."""
+    keys = {person_key(source=source, user_id=user): (source, user) for source, user in writers}
+    return {keys[key] for key in RefusedPerson.objects.filter(key__in=keys).values_list("key", flat=True)}
 
 
 def _accept(candidate: _Candidate, split: str, rules: Rules) -> Outcome:
@@ -276,17 +388,42 @@ def _store_findings(stored: list[tuple[Outcome, _Candidate]]) -> None:
     )
 
 
-def _count(imported: Import, outcomes: list[Outcome]) -> None:
-    """Add the outcomes to the import's counts; only the process that imports writes them."""
-    problems = sorted((outcome for outcome in outcomes if outcome.problem), key=lambda outcome: outcome.line)
-    rejected = Counter(imported.rejected) + Counter(outcome.problem.reason for outcome in problems)
-    imported.accepted += len(outcomes) - len(problems)
+def _count(imported: Import, outcomes: list[Outcome], *, behind: int = 0) -> None:
+    """Add the outcomes to the import's counts, whose row is locked, and keep the first problems of each reason, with
+    their lines behind line `behind`."""
+    rejected, kept = Counter(imported.rejected), []
+    for outcome in outcomes:
+        problem = outcome.problem
+        if problem is None:
+            imported.accepted += 1
+            continue
+        if rejected[problem.reason] < settings.IMPORT_PROBLEMS_KEPT:
+            kept.append(
+                ImportProblem(
+                    imported=imported,
+                    line=behind + outcome.line,
+                    reason=problem.reason,
+                    detail=problem.detail,
+                    prompt_id=outcome.prompt_id,
+                )
+            )
+        rejected[problem.reason] += 1
     imported.rejected = dict(sorted(rejected.items()))
-    imported.problems = imported.problems + [
-        {"line": outcome.line, "reason": outcome.problem.reason, "detail": outcome.problem.detail}
-        for outcome in problems[: PROBLEMS_KEPT - len(imported.problems)]
-    ]
-    imported.save(update_fields=["accepted", "rejected", "problems"])
+    ImportProblem.objects.bulk_create(kept)
+
+
+def summary_of_outcomes(imported: Import, outcomes: list[Outcome]) -> dict[str, Any]:
+    """As `summary_of`, of one request of perhaps many that an import counts."""
+    problems = [outcome for outcome in outcomes if outcome.problem]
+    return {
+        "import": str(imported.pk),
+        "accepted": len(outcomes) - len(problems),
+        "rejected": dict(sorted(Counter(outcome.problem.reason for outcome in problems).items())),
+        "problems": [
+            {"line": outcome.line, "reason": outcome.problem.reason, "detail": outcome.problem.detail}
+            for outcome in problems[:PROBLEMS_TOLD]
+        ],
+    }
 
 
 def summary_of(imported: Import) -> dict[str, Any]:
@@ -295,63 +432,8 @@ def summary_of(imported: Import) -> dict[str, Any]:
         "import": str(imported.pk),
         "accepted": imported.accepted,
         "rejected": imported.rejected,
-        "problems": [{name: problem[name] for name in ("line", "reason", "detail")} for problem in imported.problems],
+        "problems": list(imported.problems.order_by("line", "id").values("line", "reason", "detail")[:PROBLEMS_TOLD]),
     }
-
-
-def start_import(*, upload: UploadedFile, source: str, created_by) -> Job:
-    """Keep an uploaded file under KWISE_HOME and queue the job that imports it. Refusal for an unknown kind of file."""
-    format_of(upload.name or "")
-    check_text(source, where=_("the source"))
-    folder = settings.KWISE_HOME / "uploads"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # The name is ours: what the browser calls the file never becomes a path.
-    file = folder / uuid.uuid4().hex
-    try:
-        with file.open("xb") as kept:
-            for block in upload.chunks():
-                kept.write(block)
-        with transaction.atomic(durable=True):
-            job = background.enqueue(
-                kind="import_prompts",
-                arguments={
-                    "file": file.name,
-                    "name": check_text(upload.name, where=_("the file name")),
-                    "source": source,
-                },
-                created_by=created_by,
-            )
-            # What went in is another line, when the job is done.
-            audit.record(actor=created_by, action="prompts.import_asked", subject=job, name=job.arguments["name"])
-            return job
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
-
-
-def import_upload(*, job: Job) -> dict[str, Any]:
-    """The job behind the upload page: import the kept file, beat by chunk, remove it. Returns the summary.
-
-    Run again after a crash it finds what it stored before as duplicates.
-    """
-    name, file = job.arguments["name"], settings.KWISE_HOME / "uploads" / job.arguments["file"]
-    if not file.is_file():
-        raise Refusal(_("The uploaded file {name!r} is gone; upload it again.").format(name=name))
-    try:
-        background.beat(job, done=0, total=count_rows(file, name=name), note=f"reading {name}")
-        imported = import_prompts(
-            rows=read_rows(file, name=name),
-            name=name,
-            source=job.arguments["source"],
-            created_by=job.created_by,
-            notice=lambda outcomes: background.beat(job, done=outcomes[-1].line),
-        )
-    except (Refusal, background.JobCancelled):
-        file.unlink(missing_ok=True)
-        raise
-    file.unlink(missing_ok=True)
-    background.beat(job, note=f"{imported.accepted:,} accepted")
-    return summary_of(imported)
 
 
 def decide_prompt(*, prompt_id: uuid.UUID, outcome: str, decided_by, reason: str) -> Prompt:
@@ -366,15 +448,17 @@ def decide_prompt(*, prompt_id: uuid.UUID, outcome: str, decided_by, reason: str
 def take_back_prompt(*, prompt: Prompt, reason: str, decided_by) -> None:
     """Drop a prompt that its own writer replaced or a reviewer sent back, in the caller's transaction; nothing where it
     is dropped already."""
-    locked = deciding.lock_prompt(prompt.pk)
-    if locked.state != Prompt.State.DROPPED:
+    locked = deciding.lock_prompt(prompt.pk, erased_too=True)
+    if locked.state not in (Prompt.State.DROPPED, Prompt.State.ERASED):
         deciding.record(locked, Decision.Outcome.TAKE_BACK, reason=reason[:300], decided_by=decided_by)
 
 
 def bring_back_prompt(*, prompt: Prompt, reason: str, decided_by) -> bool:
     """Whether the prompt is in the pool, or held for it, from now on: one that was taken back comes back as it was, in
     the caller's transaction. One that the team dropped stays dropped."""
-    locked = deciding.lock_prompt(prompt.pk)
+    locked = deciding.lock_prompt(prompt.pk, erased_too=True)
+    if locked.state == Prompt.State.ERASED:
+        return False
     if locked.state != Prompt.State.DROPPED:
         return True
     latest = Decision.objects.filter(prompt=locked).order_by("-id").first()

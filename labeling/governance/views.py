@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from labeling.governance import deciding, forms, personal_data, policies, queries, scanning, services, triage
+from labeling.governance import deciding, forms, importing, personal_data, policies, queries, scanning, triage
 from labeling.intake import queries as intake
 from labeling.intake.models import Prompt, Split
 from labeling.people.access import ADMINS, STAFF, only
@@ -72,21 +73,57 @@ def prompt_original(request: HttpRequest, prompt_id) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @only(*STAFF)
-def prompt_import(request: HttpRequest) -> HttpResponse:
-    """A file in: kept, then imported by a job whose page shows how far it is."""
+def imports(request: HttpRequest) -> HttpResponse:
+    """Every import, newest first; a file in: kept, then imported by a job."""
     bound = (request.POST, request.FILES) if request.method == "POST" else ()
     form = forms.ImportForm(*bound)
     if form.is_valid():
+        file = form.cleaned_data["file"]
         try:
-            job = services.start_import(
-                upload=form.cleaned_data["file"], source=form.cleaned_data["source"], created_by=request.user
+            begun = importing.start_import(
+                upload=file, name=file.name, source=form.cleaned_data["source"], created_by=request.user
             )
         except Refusal as refusal:
             form.add_error("file", refusal.message)
         else:
-            return redirect("job", job.pk)
-    context = {"form": form, "imports": intake.latest_imports()}
-    return render(request, "governance/import.html", context, status=400 if request.method == "POST" else 200)
+            return redirect("import", begun.pk)
+    context = {
+        "form": form,
+        "page": intake.imports_page(after=request.GET.get("after")),
+        "most_tokens": settings.PROMPT_MAX_TOKENS,
+        "sources": intake.source_names(),
+    }
+    return render(request, "governance/imports.html", context, status=400 if request.method == "POST" else 200)
+
+
+@require_GET
+@only(*STAFF)
+def one_import(request: HttpRequest, import_id) -> HttpResponse:
+    """What came in of one import and what did not, and why; its progress as a fragment."""
+    found = importing.get_import(import_id)
+    if request.htmx:
+        return render(request, "governance/_import.html", {"import": found})
+    show, reason = request.GET.get("show", "")[:20], request.GET.get("reason", "")[:40]
+    after = request.GET.get("after")
+    if show == "prompts":
+        page = intake.prompts_of_import(found, after=after)
+    else:
+        page = intake.problems_page(found, reason=reason, after=after)
+    context = {"import": found, "page": page, "show": show, "reason": reason, "kept": settings.IMPORT_PROBLEMS_KEPT}
+    return render(request, "governance/one_import.html", context)
+
+
+@require_POST
+@only(*STAFF)
+def import_act(request: HttpRequest, import_id, act: str) -> HttpResponse:
+    """Go on with an import that was stopped, or give it up."""
+    if act == "resume":
+        importing.resume_import(import_id=import_id, actor=request.user)
+        messages.success(request, _("The import goes on where it was."))
+    else:
+        importing.give_up_import(import_id=import_id, actor=request.user)
+        messages.success(request, _("The import is ended; what came in stays."))
+    return redirect("import", import_id)
 
 
 @require_GET

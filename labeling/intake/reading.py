@@ -1,4 +1,4 @@
-"""Rows out of files of prompts: JSONL, CSV, TSV and Parquet, streamed, whatever is in them.
+"""Rows out of files of prompts: JSONL, CSV, TSV and Parquet, also as .gz and .zst, streamed, whatever is in them.
 
 Every reader yields `(line number, row or Problem)`. Line numbers start at 1; for Parquet they count rows. A line that
 cannot be read is a Problem and the reading goes on. A file in which nothing can be read at all raises Unreadable.
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
+import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +26,18 @@ from django.utils.translation import gettext as _
 from labeling.refusals import Refusal
 from labeling.text import BadText, parse_json
 
-FIELDS = ("prompt", "messages", "user_id", "source", "external_id", "consent", "use_case", "categories")
+FIELDS = (
+    *("prompt", "messages", "user_id", "source", "external_id", "time", "use_case", "categories"),
+    *("consent", "terms_version", "consented_at"),
+)
 MAX_LINE = 8 * 2**20  # bytes; a longer line is read past, never into memory
 PARQUET_ROWS = 256  # rows in memory at a time
 BOM = b"\xef\xbb\xbf"
+PACKED = (".gz", ".zst")
+
+
+# What a file that is broken raises while it is read.
+BREAKS = (OSError, EOFError, zlib.error)
 
 
 class Unreadable(Refusal):
@@ -54,56 +65,90 @@ Row = dict[str, Any] | Problem
 
 def format_of(name: str) -> str:
     """ "jsonl", "csv", "tsv" or "parquet", by the file's name; UnknownFormat for any other."""
-    plain = name.lower().removesuffix(".gz")
+    plain = name.lower().removesuffix(packed_as(name))
     for ending, kind in (
         (".jsonl", "jsonl"),
         (".ndjson", "jsonl"),
         (".json", "jsonl"),
         (".csv", "csv"),
         (".tsv", "tsv"),
+        (".parquet", "parquet"),
     ):
         if plain.endswith(ending):
             return kind
-    if name.lower().endswith(".parquet"):
-        return "parquet"
     raise UnknownFormat(
         _(
-            "{name!r} is not a kind of file that prompts come in; give .jsonl, .csv, .tsv (each also as "
-            ".gz) or .parquet."
+            "{name!r} is not a kind of file that prompts come in; give .jsonl, .csv, .tsv or .parquet, each also as "
+            ".gz or .zst."
         ).format(name=name)
     )
 
 
+def packed_as(name: str) -> str:
+    """ ".gz", ".zst", or "" for a file that is not packed, by its name."""
+    return next((ending for ending in PACKED if name.lower().endswith(ending)), "")
+
+
+def unpacked(path: Path, packed: str) -> BinaryIO:
+    """The file's bytes, as they are read. Raises OSError, EOFError or zlib.error where it is broken, then or later."""
+    if packed == ".gz":
+        return gzip.open(path, "rb")
+    if packed == ".zst":
+        return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.OSFile(str(path), "rb"), "zstd"), 2**18)
+    return path.open("rb")
+
+
+@contextmanager
+def _parquet_file(path: Path, packed: str) -> Iterator[pyarrow.parquet.ParquetFile]:
+    """Parquet is read from its end, so a packed file is unpacked beside first, on disk."""
+    if not packed:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            yield file
+        return
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as plain:
+        with unpacked(path, packed) as source:
+            shutil.copyfileobj(source, plain, 2**20)
+        plain.flush()
+        with pyarrow.parquet.ParquetFile(plain.name) as file:
+            yield file
+
+
 def count_rows(path: Path, *, name: str = "") -> int:
     """About how many rows the file has, for a progress bar: line ends are counted, not rows."""
+    packed = packed_as(name or path.name)
     if format_of(name or path.name) == "parquet":
         try:
-            return pyarrow.parquet.read_metadata(path).num_rows
-        except (pyarrow.ArrowException, OSError) as error:
+            with _parquet_file(path, packed) as file:
+                return file.metadata.num_rows
+        except (pyarrow.ArrowException, *BREAKS) as error:
             raise Unreadable(
                 _("{name} cannot be read: {error}").format(
                     name=name or path.name, error=str(error).splitlines()[0][:200]
                 )
             ) from None
     try:
-        with gzip.open(path, "rb") if (name or path.name).lower().endswith(".gz") else path.open("rb") as file:
-            return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b"")) + 1
-    except (OSError, EOFError, zlib.error):
+        lines, last = 0, b"\n"
+        with unpacked(path, packed) as file:
+            while block := file.read(2**20):
+                lines, last = lines + block.count(b"\n"), block[-1:]
+        return lines + (last != b"\n")
+    except BREAKS:
         return 0  # reading the rows will say what is wrong, and where
 
 
-def read_rows(path: Path, *, name: str = "") -> Iterator[tuple[int, Row]]:
-    """The rows of the file at `path`, by the format that `name` (else its own name) says."""
-    kind = format_of(name or path.name)
+def read_rows(path: Path, *, name: str = "", behind: int = 0) -> Iterator[tuple[int, Row]]:
+    """The rows of the file at `path`, by the format that `name` (else its own name) says, from behind line `behind`."""
+    kind, packed = format_of(name or path.name), packed_as(name or path.name)
     if kind == "parquet":
-        return _read_parquet(path)
-    zipped = (name or path.name).lower().endswith(".gz")
-    return _read_jsonl(path, zipped) if kind == "jsonl" else _read_csv(path, zipped, "\t" if kind == "tsv" else ",")
+        return _read_parquet(path, packed, behind)
+    if kind == "jsonl":
+        return _read_jsonl(path, packed, behind)
+    return _read_csv(path, packed, "\t" if kind == "tsv" else ",", behind)
 
 
 @contextmanager
-def _opened(path: Path, zipped: bool) -> Iterator[BinaryIO]:
-    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+def _opened(path: Path, packed: str) -> Iterator[BinaryIO]:
+    with unpacked(path, packed) as file:
         if file.peek(3)[:3] == BOM:
             file.read(3)
         yield file
@@ -120,16 +165,18 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
         yield None
 
 
-def _read_jsonl(path: Path, zipped: bool) -> Iterator[tuple[int, Row]]:
+def _read_jsonl(path: Path, packed: str, behind: int) -> Iterator[tuple[int, Row]]:
     number = 0
     try:
-        with _opened(path, zipped) as file:
+        with _opened(path, packed) as file:
             for number, line in enumerate(_lines(file), start=1):
+                if number <= behind:
+                    continue
                 if line is None:
                     yield number, Problem("too_long", f"the line is longer than {MAX_LINE:,} bytes")
                 elif line.strip():
                     yield number, _json_row(line)
-    except (OSError, EOFError, zlib.error) as error:
+    except BREAKS as error:
         yield from _broken(path, number, error)
 
 
@@ -154,11 +201,11 @@ def _json_row(line: bytes) -> Row:
     return row if isinstance(row, dict) else Problem("not_an_object", "the line is not a JSON object")
 
 
-def _read_csv(path: Path, zipped: bool, delimiter: str) -> Iterator[tuple[int, Row]]:
+def _read_csv(path: Path, packed: str, delimiter: str, behind: int) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(MAX_LINE)
     number = 0
     try:
-        with _opened(path, zipped) as file:
+        with _opened(path, packed) as file:
             reader = csv.reader(_text_lines(file), delimiter=delimiter)
             header = _csv_header(path, reader)
             while True:
@@ -168,11 +215,12 @@ def _read_csv(path: Path, zipped: bool, delimiter: str) -> Iterator[tuple[int, R
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield number, Problem("not_csv", f"{error}; look for a quote that is never closed")
+                    if number > behind:
+                        yield number, Problem("not_csv", f"{error}; look for a quote that is never closed")
                     continue
-                if cells:
+                if cells and number > behind:
                     yield number, _csv_row(header, cells)
-    except (OSError, EOFError, zlib.error) as error:
+    except BREAKS as error:
         yield from _broken(path, number, error)
 
 
@@ -225,18 +273,22 @@ def _csv_row(header: list[str], cells: list[str]) -> Row:
     return {name: value for name, value in row.items() if name == "prompt" or value != ""}
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
+def _read_parquet(path: Path, packed: str, behind: int) -> Iterator[tuple[int, Row]]:
     number = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with _parquet_file(path, packed) as file:
             columns = [name for name in FIELDS if name in file.schema_arrow.names]
             if "prompt" not in columns and "messages" not in columns:
                 raise Unreadable(_("{path} has no column named prompt or messages.").format(path=path.name))
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS, columns=columns):
+            groups = list(range(file.metadata.num_row_groups))
+            while groups and number + file.metadata.row_group(groups[0]).num_rows <= behind:
+                number += file.metadata.row_group(groups.pop(0)).num_rows
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS, columns=columns, row_groups=groups):
                 for index in range(batch.num_rows):
                     number += 1
-                    yield number, _parquet_row(batch, index)
-    except (pyarrow.ArrowException, OSError) as error:
+                    if number > behind:
+                        yield number, _parquet_row(batch, index)
+    except (pyarrow.ArrowException, *BREAKS) as error:
         # Arrow's messages run on over several lines; the first says it.
         yield from _broken(path, number, ValueError(str(error).splitlines()[0][:200]))
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from labeling.intake.models import Split, UseCase
 from labeling.intake.reading import Problem
+from labeling.intake.tokens import count_tokens
 from labeling.people.models import Sensitive
 from labeling.refusals import Refusal
 from labeling.text import BadText, check_json
@@ -20,6 +24,10 @@ from training.formats import canonical_json
 ROLES = ("system", "user", "assistant")
 MAX_MESSAGES = 200
 DEFAULT_SOURCE = "unnamed"
+# That somebody agreed, to the terms that their source has.
+AGREED = "yes"
+# What each split gets of the users of a source that nobody set up, in percent.
+SHARES = {"train": 80, "valid": 10, "test": 10}
 # The writer of all prompts of a source that come without a user_id. They may all be one person's, so they share one
 # split and one cap: whoever wrote them, no person is in two splits or beyond the cap.
 NOBODY_NAMED = ""
@@ -34,7 +42,9 @@ class NewPrompt:
     source: str
     user_id: str
     external_id: str
-    consent: str
+    consent: str  # the version of the terms agreed to; AGREED for whichever holds
+    consented_at: datetime | None
+    written_at: datetime | None
     use_case: str
     categories: list[str]
 
@@ -44,12 +54,19 @@ class _Bad(Exception):
         self.problem = Problem(reason, detail)
 
 
-def read_prompt(row: Any, *, source: str = "") -> NewPrompt | Problem:
-    """The prompt in `row`, or why there is none. `source` is for rows that name none. Text stays to the byte."""
+def read_prompt(row: Any, *, source: str = "", most_tokens: int = 0) -> NewPrompt | Problem:
+    """The prompt in `row`, or why there is none. `source` is for rows that name none. Text stays to the byte.
+
+    With `most_tokens` a prompt of more tokens is a Problem; tokens are counted as `tokens.count_tokens` does.
+    """
     if isinstance(row, Problem):
         return row
     try:
-        return _read_prompt(row, source or DEFAULT_SOURCE)
+        found = _read_prompt(row, source or DEFAULT_SOURCE)
+        tokens = count_tokens(found.messages, until=most_tokens) if most_tokens else 0
+        if tokens > most_tokens:
+            raise _Bad("too_many_tokens", f"about {tokens:,} tokens; at most {most_tokens:,} go in")
+        return found
     except _Bad as bad:
         return bad.problem
     except BadText as refusal:
@@ -73,6 +90,8 @@ def _read_prompt(row: Any, source: str) -> NewPrompt:
         user_id=_short(row, "user_id", 200) or NOBODY_NAMED,
         external_id=_short(row, "external_id", 200),
         consent=_read_consent(row),
+        consented_at=_read_time(row, "consented_at"),
+        written_at=_read_time(row, "time"),
         use_case=_read_use_case(row),
         categories=_read_categories(row),
     )
@@ -81,6 +100,18 @@ def _read_prompt(row: Any, source: str) -> NewPrompt:
 def text_key(messages: list[dict[str, str]]) -> str:
     """SHA-256 (hex) of the messages' canonical JSON, by which the same text is known again."""
     return hashlib.sha256(canonical_json(messages)).hexdigest()
+
+
+def erased_key(text_sha256: str) -> str:
+    """What an erased prompt has for its `text_sha256`: without this installation's salt nobody can find out by it
+    whether a text was here, and intake still knows the same text again."""
+    return hmac.new(settings.PROJECT_SALT.encode(), f"erased:{text_sha256}".encode(), hashlib.sha256).hexdigest()
+
+
+def person_key(*, source: str, user_id: str) -> str:
+    """A source user, known again and named to nobody: a keyed hash, 64 hex digits."""
+    who = f"person:{len(source)}:{source}{user_id}".encode()
+    return hmac.new(settings.PROJECT_SALT.encode(), who, hashlib.sha256).hexdigest()
 
 
 def _read_messages(row: dict) -> list[dict[str, str]]:
@@ -135,11 +166,33 @@ def _short(row: dict, name: str, limit: int) -> str:
 
 
 def _read_consent(row: dict) -> str:
-    """The version of the terms agreed to; `true` is kept as "yes", and `false` keeps the prompt out."""
-    consent = row.get("consent")
-    if consent is False or (isinstance(consent, str) and consent.strip().lower() in ("false", "no")):
+    """The version of the terms agreed to, by `consent` or, beside it, `terms_version`; `true` alone is kept as AGREED,
+    and `false` keeps the prompt out."""
+    consent, terms = row.get("consent"), _short(row, "terms_version", 100).strip()
+    if isinstance(consent, str) and consent.strip().lower() in ("true", "yes", "false", "no"):
+        consent = consent.strip().lower() in ("true", "yes")
+    if consent is False:
         raise _Bad("no_consent", "the writer did not agree to this use")
-    return "yes" if consent is True else _short(row, "consent", 100)
+    if consent is True:
+        return terms or AGREED
+    consent = _short(row, "consent", 100).strip()
+    if consent and terms and consent != terms:
+        raise _Bad("wrong_type", "`consent` and `terms_version` name two versions of the terms")
+    return consent or terms
+
+
+def _read_time(row: dict, name: str) -> datetime | None:
+    """A time with its offset, as ISO 8601 has it, or a datetime of Parquet's; None where it is not given."""
+    value = row.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        time = parse_datetime(value) if isinstance(value, str) else value
+    except ValueError:
+        time = None
+    if not isinstance(time, datetime) or time.tzinfo is None:
+        raise _Bad("wrong_type", f"`{name}` must be a time with its offset, such as 2026-01-31T12:00:00+00:00")
+    return time
 
 
 def _read_use_case(row: dict) -> str:
@@ -165,13 +218,22 @@ def _read_categories(row: dict) -> list[str]:
     return sorted(names)
 
 
-def split_of(*, source: str, user_id: str) -> str:
-    """The split of everything that this person wrote: a keyed hash of who they are, so it never depends on order."""
+def split_of(*, source: str, user_id: str, shares: Mapping[str, Any] = SHARES) -> str:
+    """The split of everything that this person wrote: a keyed hash of who they are, so it never depends on order.
+
+    `shares` is what each split gets of the users, in percent.
+    """
     who = f"{len(source)}:{source}{user_id}".encode()
     digest = hmac.new(settings.PROJECT_SALT.encode(), who, hashlib.sha256).digest()
     share = int.from_bytes(digest[:8]) / 2**64  # uniform in [0, 1)
-    for split, ratio in settings.SPLIT_RATIOS.items():
-        share -= ratio
-        if share < 0:
+    place = share * 100
+    for split, percent in shares.items():
+        place -= float(percent)
+        if place < 0:
             return split
-    return Split.TRAIN
+    return next(split for split in reversed(Split.values) if shares[split])  # what rounding left over
+
+
+def salt_fingerprint() -> str:
+    """By which another salt than the one that shared a source's users out is noticed; it does not tell the salt."""
+    return hmac.new(settings.PROJECT_SALT.encode(), b"fingerprint of the salt", hashlib.sha256).hexdigest()

@@ -14,12 +14,13 @@ from labeling.exports.question import CHOICES, EVALUATION, TRAINING
 from labeling.exports.services import create_dataset
 from labeling.intake.models import Split
 from labeling.refusals import Refusal
+from training.formats import FORMATS
 
 
 class Command(BaseCommand):
     help = (
-        "Export demonstrations, comparisons or prompts as an immutable data set, and print its content hash. The same "
-        "question asked of the same data gives the same bytes and the same hash."
+        "Export demonstrations, comparisons, prompts, ratings or evaluations as an immutable data set, and print its "
+        "content hash. The same question asked of the same data gives the same bytes and the same hash."
     )
 
     def add_arguments(self, parser) -> None:
@@ -31,15 +32,23 @@ class Command(BaseCommand):
         parser.add_argument("--batch", action="append", default=[], help="only this batch; repeat")
         parser.add_argument("--group", action="append", default=[], help="only this labeler group; repeat")
         parser.add_argument("--origin", action="append", default=[], help="only workbench, import or simulated; repeat")
+        parser.add_argument("--form", action="append", default=[], help="rankings of this form, or form/3; repeat")
+        parser.add_argument(
+            "--format", action="append", choices=FORMATS["comparisons"], default=[], help="beside the rows; repeat"
+        )
+        parser.add_argument("--since", metavar="TIME", help="what came at this time or later")
+        parser.add_argument(
+            "--agreement", type=float, help="tasks whose labelers order this share of pairs alike, 0 to 1"
+        )
+        parser.add_argument("--ties", choices=CHOICES["ties"], help="strict: no rankings with ties")
+        parser.add_argument("--all-bad", choices=CHOICES["all_bad"], help="rankings that call all bad, as ties of all")
         parser.add_argument("--until", metavar="TIME", help="what was there at this time, ISO 8601 with an offset")
         parser.add_argument("--include-simulated", action="store_true", help="simulated labelers' answers too")
         parser.add_argument("--leave-out-errors", action="store_true", help="no rankings with an error that was found")
         parser.add_argument(
             "--include-probation", action="store_true", help="answers of labelers whose probation is not passed, too"
         )
-        parser.add_argument(
-            "--purpose", choices=[TRAINING, EVALUATION], default=TRAINING, help="evaluation: its batches, and no others"
-        )
+        parser.add_argument("--purpose", choices=[TRAINING, EVALUATION], help="evaluation: its batches, and no others")
         parser.add_argument(
             "--consensus", choices=CHOICES["consensus"], help="comparisons: an order of all answers beside each"
         )
@@ -57,7 +66,13 @@ class Command(BaseCommand):
             "batches": options["batch"],
             "groups": options["group"],
             "origins": options["origin"],
+            "forms": options["form"],
+            "formats": options["format"],
+            "since": options["since"],
             "until": options["until"],
+            "agreement": options["agreement"],
+            "ties": options["ties"],
+            "all_bad": options["all_bad"],
             "include_simulated": options["include_simulated"],
             "include_probation": options["include_probation"],
             "leave_out_errors": options["leave_out_errors"],

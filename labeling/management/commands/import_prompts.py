@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from labeling.governance.services import import_prompts, summary_of
-from labeling.intake.reading import Problem, UnknownFormat, Unreadable, read_rows
+from labeling.governance.importing import import_file
+from labeling.governance.services import summary_of
+from labeling.intake.reading import Problem, UnknownFormat
+from labeling.refusals import Refusal
 
 
 class Command(BaseCommand):
     help = (
-        "Import prompts from a JSONL, CSV, TSV or Parquet file (text formats also as .gz). Each line has `prompt` or "
-        "`messages`, and may have user_id, source, external_id, consent, use_case and categories. Prints one JSON "
-        "object: accepted, rejected by reason, and the first lines that did not go in."
+        "Import prompts from a JSONL, CSV, TSV or Parquet file, also as .gz or .zst. Each line has `prompt` or "
+        "`messages`, and may have user_id, source, external_id, consent, use_case and categories. Killed, it goes on "
+        "where it was when it is given the same file again. Prints one JSON object: accepted, rejected by reason, and "
+        "the first lines that did not go in."
     )
     requires_system_checks = []
 
@@ -29,31 +32,24 @@ class Command(BaseCommand):
     def handle(self, *, file: Path, source: str, **_: Any) -> None:
         if not file.is_file():
             raise CommandError(f"There is no file {str(file)!r}; name a file of prompts.", returncode=2)
-        seen = Seen(source_rows=read_or_explain(file))
+        seen = Seen()
         try:
-            imported = import_prompts(rows=seen, name=file.name, source=source)
-        except Unreadable as refusal:
+            imported = import_file(file=file, source=source, watch=seen.watch)
+        except UnknownFormat as refusal:
+            raise CommandError(refusal.message, returncode=2) from None
+        except Refusal as refusal:
             raise CommandError(refusal.message, returncode=1) from None
         self.stdout.write(json.dumps(summary_of(imported)))
-        if not seen.readable:
+        if not (seen.readable or imported.accepted):
             raise CommandError(f"Nothing in {file.name} could be read as a prompt.", returncode=1)
 
 
 class Seen:
-    """The rows, and whether any of them could be read at all."""
+    """Whether any of the rows could be read at all."""
 
-    def __init__(self, *, source_rows: Iterator) -> None:
-        self.rows, self.readable = source_rows, False
+    readable = False
 
-    def __iter__(self) -> Iterator:
-        for line, row in self.rows:
+    def watch(self, rows: Iterable) -> Iterator:
+        for line, row in rows:
             self.readable = self.readable or not isinstance(row, Problem)
             yield line, row
-
-
-def read_or_explain(file: Path) -> Iterator:
-    """The rows of `file`; exits with 2 for a kind of file that nothing reads."""
-    try:
-        return read_rows(file)
-    except UnknownFormat as refusal:
-        raise CommandError(refusal.message, returncode=2) from None

@@ -15,7 +15,7 @@ from labeling.intake.models import Split
 from labeling.leasing.services import open_tasks
 from labeling.people.models import User
 from labeling.refusals import NotFound, Refusal, TryLater
-from labeling.sampling.choosing import ORDERS, Selection
+from labeling.sampling.choosing import ORDERS, USUAL_FLOOR, USUAL_SHARPNESS, Selection
 from labeling.sampling.models import Batch, Endpoint
 from labeling.sampling.services import create_batch, fill_batch
 
@@ -43,6 +43,10 @@ class Command(BaseCommand):
         parser.add_argument("--use-case", action="append", default=[], help="only prompts of this use case; repeat")
         parser.add_argument("--count", type=int, help="how many prompts; default: all that match")
         parser.add_argument("--order", choices=ORDERS, default="random", help="which ones, when not all")
+        parser.add_argument("--floor", type=float, default=USUAL_FLOOR, help="share of the draw that all get alike")
+        parser.add_argument("--sharpness", type=float, default=USUAL_SHARPNESS, help="smaller: more by the score")
+        parser.add_argument("--reuse", choices=Batch.Reuse.values, default="", help="rank completions that are there")
+        parser.add_argument("--suggested", action="store_true", help="count suggested use cases, where none is known")
         parser.add_argument("--fresh", action="store_true", help="only prompts that are in no batch yet")
         parser.add_argument("--overlap", type=int, default=1, help="labelers for each task")
         parser.add_argument("--groups", nargs="+", default=[User.Group.TRAINING.value], metavar="GROUP")
@@ -97,9 +101,12 @@ def find_or_create(options: dict[str, Any]) -> Batch:
         count=options["count"],
         order=options["order"],
         fresh=options["fresh"],
+        floor=options["floor"],
+        sharpness=options["sharpness"],
+        suggested=options["suggested"],
     )
     same = ("k", "overlap", "groups", "group_targets", "again", "priority")
-    same += ("temperature", "top_p", "max_tokens", "seed", "evaluation")
+    same += ("temperature", "top_p", "max_tokens", "seed", "evaluation", "reuse")
     given = {key: options[key] for key in same}
     given["hold_named"] = not options["serve_named"]
     given["form"] = form_named(options["form"]) if options["form"] else None

@@ -1,4 +1,4 @@
-"""Sixteen importers of one user's prompts: the cap is exact, and the same text goes in once."""
+"""Thirty-two importers of one user's prompts: the cap is exact, and the same text goes in once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from django.db import IntegrityError, connection
 
 from labeling.governance import services
-from labeling.intake.models import Prompt, SourceUser
+from labeling.intake.models import DEFAULT_CAP, Prompt, SourceUser
 
-THREADS, EACH = 16, 30  # 480 prompts for 200 places
+THREADS, EACH = 32, 15  # 480 prompts for 200 places
 
 
 def race(rows_of, *, threads: int = THREADS) -> tuple[list, list]:
@@ -40,17 +40,17 @@ def different(number: int) -> list[dict]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cap_is_exact_under_sixteen_importers(settings):
+def test_cap_is_exact_under_thirty_two_importers():
     finished, errors = race(different)
     user = SourceUser.objects.get()
     assert errors == []
-    assert user.prompt_count == Prompt.objects.count() == settings.PROMPTS_PER_SOURCE_USER
-    assert sum(done.accepted for done in finished) == settings.PROMPTS_PER_SOURCE_USER
+    assert user.prompt_count == Prompt.objects.count() == DEFAULT_CAP
+    assert sum(done.accepted for done in finished) == DEFAULT_CAP
     assert sum(done.rejected.get("user_cap", 0) for done in finished) == THREADS * EACH - 200
 
 
 @pytest.mark.django_db(transaction=True)
-def test_same_prompts_from_sixteen_importers_go_in_once():
+def test_same_prompts_from_thirty_two_importers_go_in_once():
     finished, errors = race(lambda _: [{"prompt": str(n), "user_id": "one"} for n in range(EACH)])
     assert errors == []
     assert sum(done.accepted for done in finished) == Prompt.objects.count() == EACH
@@ -58,7 +58,7 @@ def test_same_prompts_from_sixteen_importers_go_in_once():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_same_prompts_under_sixteen_sources_go_in_once():
+def test_same_prompts_under_thirty_two_sources_go_in_once():
     """No lock is shared here: the unique text decides, and nobody waits in a circle."""
     finished, errors = race(lambda number: [{"prompt": str(n), "source": f"s{number}"} for n in range(EACH)])
     assert errors == []

@@ -53,7 +53,7 @@ def test_user_has_at_most_200(db, settings):
     rows = [{"prompt": f"p{n}", "user_id": "u"} for n in range(700)] + [{"prompt": "v", "user_id": "v"}]
     done = bring(*rows)
     assert (done.accepted, done.rejected) == (201, {"user_cap": 500})
-    assert len(done.problems) == services.PROBLEMS_KEPT
+    assert len(services.summary_of(done)["problems"]) == services.PROBLEMS_TOLD and done.problems.count() == 500
     assert bring({"prompt": "late", "user_id": "u"}).rejected == {"user_cap": 1}
 
 
@@ -75,8 +75,10 @@ def test_personal_data_holds_a_prompt_and_keeps_no_copy(db):
     text = "Write to bob@example.com about it"
     done = bring({"prompt": text, "user_id": "u"}, {"prompt": "My name is Bob", "user_id": "u"})
     assert (done.accepted, done.rejected) == (1, {"personal_data": 1})
-    assert "email" in done.problems[0]["detail"] and "bob@" not in str(done.problems)
+    problem = done.problems.get()
+    assert "email" in problem.detail and "bob@" not in problem.detail
     held = Prompt.objects.get(state="held")
+    assert problem.prompt == held
     finding = Finding.objects.get(prompt=held)
     assert (finding.kind, finding.version) == ("email", services.personal_data.VERSION)
     assert held.messages[finding.message_index]["content"][finding.start : finding.end] == "bob@example.com"

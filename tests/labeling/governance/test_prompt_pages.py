@@ -10,7 +10,7 @@ from labeling.background.models import Job
 from labeling.governance import deciding, policies, services
 from labeling.governance.models import Finding
 from labeling.governance.queries import cut_at
-from labeling.intake.models import Prompt
+from labeling.intake.models import Import, Prompt
 from labeling.jobs import run_now
 from tests.factories import make_prompt
 
@@ -26,7 +26,7 @@ def bring(*texts):
 
 
 def upload(client, name: str, data: bytes, **fields):
-    return client.post("/prompts/import/", {"file": SimpleUploadedFile(name, data), **fields})
+    return client.post("/intake/", {"file": SimpleUploadedFile(name, data), **fields})
 
 
 def test_list_escapes_and_filters(client):
@@ -172,7 +172,7 @@ def test_upload_becomes_a_job_whose_page_shows_the_summary(client, rita, home):
     lines = b'{"prompt": "one"}\nbroken\n{"prompt": "I am a@b.io", "source": "mail"}\n'
     answer = upload(client, "../../etc/prompts.jsonl", lines, source="web")
     job = Job.objects.get()
-    assert answer.headers["Location"] == f"/jobs/{job.pk}/"
+    assert answer.headers["Location"] == f"/intake/{Import.objects.get().pk}/"
     kept = list((home / "uploads").iterdir())
     assert len(kept) == 1 and kept[0].parent == home / "uploads"
     done = run_now(str(job.pk))
@@ -181,7 +181,7 @@ def test_upload_becomes_a_job_whose_page_shows_the_summary(client, rita, home):
     assert list((home / "uploads").iterdir()) == []
     assert set(Prompt.objects.values_list("source__name", flat=True)) == {"web", "mail"}
     shown = client.get(f"/jobs/{job.pk}/", headers={"HX-Request": "true"}).content.decode()
-    assert "personal_data" in shown and "hx-get" not in shown and "<html" not in shown
+    assert f"/intake/{Import.objects.get().pk}/" in shown and "hx-get" not in shown and "<html" not in shown
     assert "etc" not in str(kept[0].name)
 
 
@@ -193,7 +193,7 @@ def test_upload_of_another_kind_is_refused_on_the_form(client, name):
 
 
 def test_upload_without_a_file_is_refused_on_the_form(client):
-    assert client.post("/prompts/import/", {}).status_code == 400
+    assert client.post("/intake/", {}).status_code == 400
 
 
 @pytest.mark.parametrize(("name", "data"), [("a.parquet", b"no"), ("a.csv", b"x,y\n1,2\n"), ("a.jsonl.gz", b"no")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pyarrow
@@ -159,12 +160,55 @@ def test_parquet_that_is_none_is_unreadable(tmp_path):
 
 
 def test_kind_of_file_is_told_by_its_name():
-    assert [format_of(name) for name in ("a.JSONL", "b.csv.gz", "c.parquet", "d.tsv")] == [
+    assert [format_of(name) for name in ("a.JSONL", "b.csv.gz", "c.parquet.zst", "d.tsv")] == [
         "jsonl",
         "csv",
         "parquet",
         "tsv",
     ]
-    for name in ("a.xlsx", "", "jsonl", "a.parquet.gz"):
+    for name in ("a.xlsx", "", "jsonl", "a.docx.gz", "a.parquet.zip"):
         with pytest.raises(UnknownFormat):
             format_of(name)
+
+
+def pack(path: Path, ending: str) -> Path:
+    packed = path.with_name(path.name + ending)
+    if ending == ".gz":
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+    else:
+        with pyarrow.CompressedOutputStream(str(packed), "zstd") as file:
+            file.write(path.read_bytes())
+    return packed
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_every_kind_is_read_packed_or_not_and_from_any_line(tmp_path, kind, ending):
+    path, texts = tmp_path / f"a.{kind}", [f"p{number}\nmore" for number in range(700)]
+    if kind == "jsonl":
+        path.write_text("".join(f"{json.dumps({'prompt': text})}\n" for text in texts))
+    elif kind == "csv":
+        path.write_text("prompt\n" + "".join(f'"{text}"\n' for text in texts))
+    else:
+        table = pyarrow.table({"prompt": texts})
+        pyarrow.parquet.write_table(table, path, row_group_size=300)
+    path = pack(path, ending) if ending else path
+    rows = list(read_rows(path))
+    assert [row["prompt"] for _line, row in rows] == texts
+    assert count_rows(path) == (700 if kind != "csv" else 1401)
+    for behind in (0, rows[0][0], rows[350][0], rows[650][0], rows[-1][0]):
+        assert list(read_rows(path, behind=behind)) == [each for each in rows if each[0] > behind]
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_packed_file_that_breaks_off_keeps_what_came_before(tmp_path, ending):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"prompt": os.urandom(2000).hex()}) + "\n" for _ in range(2000)))
+    whole = pack(path, ending)
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    rows = list(read_rows(whole))
+    assert len(rows) > 100 and rows[-1][1].reason == "unreadable"
+    assert all(isinstance(row, dict) for _line, row in rows[:-1])
+    with pytest.raises(Unreadable):
+        (tmp_path / f"b.jsonl{ending}").write_bytes(b"no such thing")
+        list(read_rows(tmp_path / f"b.jsonl{ending}"))
