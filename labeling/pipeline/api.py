@@ -12,9 +12,10 @@ from rest_framework.views import APIView
 
 from labeling.api import IsResearcher, object_body
 from labeling.background.models import Job
-from labeling.pipeline import files, queries, services
+from labeling.pipeline import files, queries, services, signals
 from labeling.pipeline.models import Checkpoint, Run
 from labeling.refusals import Refusal
+from labeling.sampling import queries as sampling
 
 OBJECT = OpenApiTypes.OBJECT
 AFTER = OpenApiParameter("after", str, description="`next` of the page before this one")
@@ -148,7 +149,9 @@ class Models(APIView):
     def get(self, request: Request) -> Response:
         """The registry of models, newest first, 50 at a time."""
         page = queries.checkpoints_page(after=request.GET.get("after"))
-        return Response({"results": [model_json(one) for one in page], "next": page.next})
+        tainted = queries.tainted_checkpoints()
+        results = [model_json(one) | {"tainted": one.pk in tainted} for one in page]
+        return Response({"results": results, "next": page.next})
 
 
 class OneModel(APIView):
@@ -172,7 +175,9 @@ class OneModel(APIView):
             }
             for one in queries.lineage(checkpoint)
         ]
-        return Response(model_json(checkpoint) | {"lineage": ancestry})
+        marked = [dataset.content_hash for dataset in queries.tainted_datasets(checkpoint)]
+        body = {"tainted": bool(marked), "tainted_datasets": marked, "lineage": ancestry}
+        return Response(model_json(checkpoint) | body)
 
 
 class PublishModel(APIView):
@@ -183,3 +188,21 @@ class PublishModel(APIView):
         """Load a policy on the model server; from then on batches can be sampled from it."""
         job = services.publish_checkpoint(checkpoint=queries.get_checkpoint(reference), by=request.user)
         return Response(job_json(job), status=202)
+
+
+class Signals(APIView):
+    """What strategies of choosing prompts go by."""
+
+    permission_classes = [IsResearcher]
+
+    @extend_schema(operation_id="selection", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Of each kind of signal how many prompts have one, when it was made, and of what."""
+        names = ("kind", "known", "made_at", "made_of")
+        found = [{name: row[name] for name in names} for row in sampling.signals_known()]
+        return Response({"signals": found})
+
+    @extend_schema(operation_id="selection_compute", request=None, responses={202: OpenApiTypes.OBJECT})
+    def post(self, request: Request) -> Response:
+        """Compute all signals anew, in a job."""
+        return Response({"job": str(signals.start(actor=request.user).pk)}, 202)

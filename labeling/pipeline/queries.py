@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from labeling.background.models import Job
 from labeling.exports.models import Dataset, DatasetRow
+from labeling.exports.taint import tainted_ids
 from labeling.intake.models import Prompt
 from labeling.paging import Page, keyset_page
 from labeling.pipeline import files
@@ -94,7 +96,8 @@ def name_is_taken(name: str) -> bool:
 def datasets_for(algorithm: str) -> QuerySet[Dataset]:
     """Complete data sets that this algorithm learns from, newest first."""
     kind = DATASET_FOR[algorithm]
-    return Dataset.objects.filter(kind=kind).exclude(content_hash="").order_by("-created_at")
+    found = Dataset.objects.filter(kind=kind).exclude(content_hash="").exclude(pk__in=tainted_ids())
+    return found.order_by("-created_at")
 
 
 def has_held_out(dataset: Dataset) -> bool:
@@ -219,6 +222,23 @@ def checkpoints_of_datasets(datasets: list[uuid.UUID]) -> QuerySet[Checkpoint]:
         cursor.execute(DESCENDANTS, {"datasets": datasets})
         found = [row[0] for row in cursor.fetchall()]
     return Checkpoint.objects.filter(pk__in=found).order_by("created_at", "pk")
+
+
+def tainted_checkpoints() -> set[uuid.UUID]:
+    """Ids of all models that learned, themselves or through parents and rewards, from data that were erased since."""
+    marked = list(tainted_ids())
+    return set(checkpoints_of_datasets(marked).values_list("pk", flat=True)) if marked else set()
+
+
+def tainted_datasets(checkpoint: Checkpoint) -> list[Dataset]:
+    """Of the data sets behind the checkpoint those that have what was erased since."""
+    behind = {dataset.pk: dataset for one in lineage(checkpoint) for dataset in one.datasets}
+    return [behind[pk] for pk in tainted_ids(behind)]
+
+
+def runs_of_datasets(datasets: Collection[uuid.UUID]) -> QuerySet[Run]:
+    """Runs that read any of the data sets, oldest first."""
+    return Run.objects.filter(Q(dataset__in=datasets) | Q(auxiliary__in=datasets)).order_by("created_at", "pk")
 
 
 def checkpoints_of_ranking(ranking: Ranking) -> QuerySet[Checkpoint]:

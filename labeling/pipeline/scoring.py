@@ -73,7 +73,7 @@ def look_for_errors(*, job: Job, beat: Callable[..., None]) -> dict:
                 beat(done=0, total=total, note="scoring")
                 for tasks in _tasks_behind(simulated):
                     for asked in _requests(tasks, model):
-                        said, not_said = _ask(client, name, asked)
+                        said, not_said = ask(client, name, asked)
                         services.store_scores(checkpoint_id=model.pk, scores=said, refused=not_said)
                         scored, refused = scored + len(said), refused + len(not_said)
                         beat(done=min(done, total), note="scoring")
@@ -109,7 +109,7 @@ def _requests(tasks: list[uuid.UUID], model: Checkpoint) -> Iterator[list[tuple[
         yield rows[start : start + ROWS]
 
 
-def _ask(client, name: str, asked: list[tuple[uuid.UUID, dict]]) -> tuple[list, list]:
+def ask(client, name: str, asked: list[tuple[uuid.UUID, dict]]) -> tuple[list, list]:
     """What the model said, and of which completions it would not: vLLM refuses all rows for one that is too long."""
     from models_service.client import ModelRefused, ModelUnavailable
 
@@ -124,7 +124,7 @@ def _ask(client, name: str, asked: list[tuple[uuid.UUID, dict]]) -> tuple[list, 
             return [], [(asked[0][0], str(error) or "refused")]
         said, not_said = [], []
         for one in asked:
-            more, less = _ask(client, name, [one])
+            more, less = ask(client, name, [one])
             said, not_said = said + more, not_said + less
         if not said and len({why for _pk, why in not_said}) == 1:
             # Not these completions are at fault: nothing is noted against them.

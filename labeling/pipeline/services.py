@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from labeling.audit.services import record
 from labeling.background import services as background
 from labeling.background.models import Job
+from labeling.exports import taint
 from labeling.exports.models import Dataset
 from labeling.pipeline import files, processes, queries
 from labeling.pipeline.models import Checkpoint, Run
@@ -171,6 +172,7 @@ def check_inputs(
             raise Refusal(
                 _("The data set {dataset} is not complete yet; wait until its export has ended.").format(dataset=one)
             )
+        refuse_tainted(one)
         if queries.has_held_out(one):
             raise Refusal(
                 _(
@@ -195,6 +197,30 @@ def check_inputs(
                 auxiliary=auxiliary, kind=auxiliary.kind
             )
         )
+
+
+def refuse_tainted(dataset: Dataset) -> None:
+    """Raises DatasetTainted for a data set with something in it that was erased since."""
+    if not taint.is_tainted(dataset):
+        return
+    rebuilt = taint.rebuilt_of(dataset)
+    raise DatasetTainted(
+        _("Something in the data set {dataset} was erased since; train on {rebuilt}, made without it.").format(
+            dataset=dataset, rebuilt=rebuilt
+        )
+        if rebuilt
+        else _("Something in the data set {dataset} was erased since; rebuild it first, on its page.").format(
+            dataset=dataset
+        ),
+        dataset=str(dataset.pk),
+        rebuilt=str(rebuilt.pk) if rebuilt else None,
+    )
+
+
+class DatasetTainted(Conflict):
+    """Nothing learns from what was erased."""
+
+    code = "dataset_tainted"
 
 
 def check_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -238,6 +264,9 @@ def execute_run(*, job: Job) -> dict:
     if done is not None:
         return {"run": str(run.pk), "checkpoint": str(done.pk)}
     for dataset in (run.dataset, run.auxiliary):
+        # Also one that was queued before the erasure, or broke off.
+        if dataset is not None:
+            refuse_tainted(dataset)
         if dataset is not None and (problems := formats.verify(Path(dataset.folder))):
             raise Refusal(
                 _("The data set in {folder} is damaged: {problems}. Restore it from a backup.").format(

@@ -3,6 +3,8 @@ from django.urls import path
 from labeling.pipeline import api, views
 
 urlpatterns = [
+    path("selection/", views.selection, name="selection"),
+    path("selection/compute/", views.selection_compute, name="selection-compute"),
     path("runs/", views.run_list, name="runs"),
     path("runs/new/", views.run_new, name="run-new"),
     path("runs/<uuid:run_id>/", views.run_detail, name="run"),
@@ -15,6 +17,7 @@ urlpatterns = [
 ]
 
 api_urlpatterns = [
+    path("selection/", api.Signals.as_view(), name="selection"),
     path("runs/", api.Runs.as_view(), name="runs"),
     path("runs/<str:reference>/", api.OneRun.as_view(), name="run"),
     path("runs/<str:reference>/cancel/", api.CancelRun.as_view(), name="run-cancel"),

@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from labeling.exports import taint
 from labeling.people.access import STAFF, only
-from labeling.pipeline import charts, files, forms, processes, queries, services
+from labeling.pipeline import charts, files, forms, processes, queries, services, signals
 from labeling.pipeline.models import Run
 from labeling.refusals import Refusal
+from labeling.sampling import queries as sampling
 
 SAMPLES = 20  # newest sample texts on a run's page
 TABLE = 100  # rows of the table under the curves
@@ -70,6 +72,7 @@ def run_detail(request: HttpRequest, run_id) -> HttpResponse:
         "watched": watched,
         "run": run,
         "checkpoint": getattr(run, "checkpoint", None),
+        "tainted": taint.tainted_ids(pk for pk in (run.dataset_id, run.auxiliary_id) if pk),
         "charts": charts.charts_of(run.algorithm, watched.series),
         "log": files.log_tail(folder / processes.LOG),
         "report": flatten(watched.report),
@@ -109,7 +112,8 @@ def run_restart(request: HttpRequest, run_id) -> HttpResponse:
 @require_GET
 @only(*STAFF)
 def model_list(request: HttpRequest) -> HttpResponse:
-    return render(request, "pipeline/models.html", {"page": queries.checkpoints_page(after=request.GET.get("after"))})
+    page = queries.checkpoints_page(after=request.GET.get("after"))
+    return render(request, "pipeline/models.html", {"page": page, "tainted": queries.tainted_checkpoints()})
 
 
 @require_GET
@@ -119,6 +123,7 @@ def model_detail(request: HttpRequest, checkpoint_id) -> HttpResponse:
     context = {
         "checkpoint": checkpoint,
         "lineage": queries.lineage(checkpoint),
+        "tainted": queries.tainted_datasets(checkpoint),
         "children": Run.objects.filter(base=checkpoint).order_by("-created_at")[:50],
         "rewarded": Run.objects.filter(reward=checkpoint).order_by("-created_at")[:50],
         "metrics": flatten(checkpoint.metrics),
@@ -144,3 +149,17 @@ def flatten(report: dict, prefix: str = "") -> list[tuple[str, object]]:
         elif not isinstance(value, list) or len(value) <= 8:
             rows.append((f"{prefix}{name}", value))
     return rows
+
+
+@require_GET
+@only(*STAFF)
+def selection(request: HttpRequest) -> HttpResponse:
+    """What the strategies go by, and since when."""
+    context = {"signals": sampling.signals_known(), "job": sampling.signals_job()}
+    return render(request, "pipeline/selection.html", context)
+
+
+@require_POST
+@only(*STAFF)
+def selection_compute(request: HttpRequest) -> HttpResponse:
+    return redirect("job", signals.start(actor=request.user).pk)

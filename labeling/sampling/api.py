@@ -22,7 +22,7 @@ from labeling.sampling.briefs import (
     USUAL_PAIRS,
     create_prompt_batch,
 )
-from labeling.sampling.choosing import Selection
+from labeling.sampling.choosing import USUAL_FLOOR, USUAL_SHARPNESS, Selection
 from labeling.sampling.models import Batch, Endpoint
 
 OBJECT = OpenApiTypes.OBJECT
@@ -133,6 +133,9 @@ def read_batch(body: Fields) -> dict:
         count=body.integer("count", None, least=1, most=10_000_000),
         order=body.text("order", "random"),
         fresh=body.flag("fresh", False),
+        floor=body.number("floor", USUAL_FLOOR),
+        sharpness=body.number("sharpness", USUAL_SHARPNESS),
+        suggested=body.flag("suggested", False),
     )
     given = {
         "name": body.text("name", longest=100),
@@ -158,6 +161,7 @@ def read_batch(body: Fields) -> dict:
         "suggestions": find_endpoint(name) if (name := body.text("suggestions", "", longest=100)) else None,
         "review": body.flag("review", False),
         "probation": body.flag("probation", False),
+        "reuse": body.text("reuse", "", longest=20),
     }
     body.done()
     return given

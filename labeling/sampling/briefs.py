@@ -22,20 +22,8 @@ from labeling.sampling import choosing
 from labeling.sampling.models import Batch, BatchItem, BriefForm
 from labeling.sampling.services import check_name, check_numbers, check_review_name, make_review_batch, name_taken
 from labeling.text import check_text
+from labeling.use_cases.targets import PAPER_SHARES
 
-# How the use cases were shared out among the prompts that customers sent, per cent (its Table 1).
-PAPER_SHARES = {
-    UseCase.GENERATION: 45.6,
-    UseCase.OPEN_QA: 12.4,
-    UseCase.BRAINSTORMING: 11.2,
-    UseCase.CHAT: 8.4,
-    UseCase.REWRITE: 6.6,
-    UseCase.SUMMARIZATION: 4.2,
-    UseCase.CLASSIFICATION: 3.5,
-    UseCase.OTHER: 3.5,
-    UseCase.CLOSED_QA: 2.6,
-    UseCase.EXTRACT: 1.9,
-}
 SPREADS = ("paper", "even", "none")
 LEAST_PAIRS, MOST_PAIRS, USUAL_PAIRS = 2, 20, 3
 MOST_BRIEFS = 10_000

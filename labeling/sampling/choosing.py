@@ -19,7 +19,8 @@ from labeling.sampling.models import BatchItem
 # prompt (section 3.5); comparisons of two or three are ranked the same way.
 K_OF_ORDER = {"ranks": (2, 9), "strength": (2, 2), "none": (1, 9)}
 USUAL_K = {"ranks": 4, "strength": 2, "none": 1}
-ORDERS = ("random", "newest", "oldest")
+ORDERS = tuple(BatchItem.Strategy.values)
+USUAL_FLOOR, USUAL_SHARPNESS = 0.2, 1.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,14 @@ class Selection:
     count: int | None = None  # None: all of them
     order: str = "random"
     fresh: bool = False  # only prompts that are in no batch yet
+    # Of strategies that prefer some prompts: what share of the draw goes to all alike.
+    floor: float = USUAL_FLOOR
+    # Of those that go by a score: the smaller, the more the highest scores are preferred.
+    sharpness: float = USUAL_SHARPNESS
+    # Only prompts that have so many completions to be ranked again.
+    completions: int = 0
+    # Prompts whose use case a classifier suggests count as of it, where people have said nothing.
+    suggested: bool = False
 
     def check(self) -> None:
         unknown = set(self.splits) - set(Split.values)
@@ -54,6 +63,19 @@ class Selection:
                     order=self.order, orders=", ".join(ORDERS)
                 )
             )
+        if not 0.01 <= self.floor <= 1:
+            raise Refusal(
+                _(
+                    "The share drawn at random is {floor}; it must be from 0.01 to 1, or some prompts could never be "
+                    "drawn."
+                ).format(floor=self.floor)
+            )
+        if not 0.1 <= self.sharpness <= 10:
+            raise Refusal(
+                _("The temperature of the draw is {sharpness}; it must be from 0.1 to 10.").format(
+                    sharpness=self.sharpness
+                )
+            )
         if self.count is not None and self.count < 1:
             raise Refusal(
                 _("{count} prompts make no batch; ask for at least 1, or leave the number out for all.").format(
@@ -62,10 +84,9 @@ class Selection:
             )
 
 
-def selected_prompts(selection: Selection, *, seed: int) -> QuerySet[Prompt]:
-    """The chosen prompts, in an order that the same seed and prompts repeat."""
-    selection.check()
-    prompts = Prompt.objects.filter(state=Prompt.State.ACCEPTED)
+def pool_of(selection: Selection) -> QuerySet[Prompt]:
+    """All prompts that match, in no order."""
+    prompts = Prompt.objects.filter(state=Prompt.State.ACCEPTED).order_by()
     if selection.splits:
         prompts = prompts.filter(source_user__split__in=selection.splits)
     if selection.sources:
@@ -74,11 +95,22 @@ def selected_prompts(selection: Selection, *, seed: int) -> QuerySet[Prompt]:
         prompts = prompts.filter(use_case__in=selection.use_cases)
     if selection.fresh:
         prompts = prompts.filter(~Exists(BatchItem.objects.filter(prompt=OuterRef("pk"))))
-    if selection.order == "random":
+    if selection.completions:
+        from labeling.sampling.reusing import with_completions  # it draws too, and reads its usual share from here
+
+        prompts = with_completions(prompts, least=selection.completions)
+    return prompts
+
+
+def selected_prompts(selection: Selection, *, seed: int) -> QuerySet[Prompt]:
+    """The chosen prompts where none is preferred, in an order that the same seed and prompts repeat."""
+    selection.check()
+    prompts = pool_of(selection)
+    if selection.order == BatchItem.Strategy.RANDOM:
         # Drawn by text, not by row: another installation with the same prompts and seed chooses the same.
         prompts = prompts.order_by(MD5(Concat(Value(f"{seed}:"), F("text_sha256"))), "text_sha256")
     else:
-        sign = "-" if selection.order == "newest" else ""
+        sign = "-" if selection.order == BatchItem.Strategy.NEWEST else ""
         prompts = prompts.order_by(f"{sign}created_at", f"{sign}id")
     return prompts[: selection.count] if selection.count is not None else prompts
 

@@ -14,8 +14,8 @@ from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
 from labeling.people.models import WORKING_CHOICES
 from labeling.sampling import briefs, queries
-from labeling.sampling.choosing import Selection
-from labeling.sampling.models import Batch
+from labeling.sampling.choosing import USUAL_FLOOR, Selection
+from labeling.sampling.models import Batch, BatchItem
 
 STATEMENTS_BYTES = 5_000_000
 
@@ -164,6 +164,12 @@ class BatchForm(forms.Form):
         label=_("Form"),
         help_text=_("What is asked of each completion and of its prompt. Ideal answers have none."),
     )
+    reuse = forms.ChoiceField(
+        choices=[("", _("sampled anew, by the endpoints")), *Batch.Reuse.choices],
+        required=False,
+        label=_("Completions"),
+        help_text=_("Those there are come from earlier rankings of the prompts; then no endpoint is ticked."),
+    )
     k = forms.CharField(
         max_length=60,
         required=False,
@@ -188,8 +194,20 @@ class BatchForm(forms.Form):
     )
     count = forms.IntegerField(min_value=1, required=False, label=_("Prompts"), help_text=_("Empty: all that match."))
     order = forms.ChoiceField(
-        choices=[("random", _("at random")), ("newest", _("newest first")), ("oldest", _("oldest first"))],
+        choices=BatchItem.Strategy.choices,
         label=_("Order"),
+        help_text=_("Which ones, when not all. How likely each was to be drawn is stored with its task."),
+    )
+    floor = forms.IntegerField(
+        min_value=1,
+        max_value=100,
+        initial=round(100 * USUAL_FLOOR),
+        required=False,
+        label=_("Drawn at random anyway, in percent"),
+        help_text=_("Where some prompts are preferred: so much of the draw goes to all alike."),
+    )
+    suggested = forms.BooleanField(
+        required=False, label=_("By use case: count suggested ones too, where people have said none")
     )
     fresh = forms.BooleanField(required=False, initial=True, label=_("Only prompts that are in no batch yet"))
     overlap = forms.IntegerField(initial=1, help_text=_("How many labelers answer each task."), label=_("Overlap"))
@@ -275,8 +293,10 @@ class BatchForm(forms.Form):
         """The arguments of `create_batch`."""
         given = dict(self.cleaned_data)
         chosen = {name: tuple(given.pop(name)) for name in ("splits", "sources", "use_cases")}
-        selection = Selection(count=given.pop("count"), order=given.pop("order"), fresh=given.pop("fresh"), **chosen)
+        same = {name: given.pop(name) for name in ("count", "order", "fresh", "suggested")}
+        floor = given.pop("floor")
+        selection = Selection(floor=USUAL_FLOOR if floor is None else floor / 100, **same, **chosen)
         given["shared_percent"] = given["shared_percent"] or 0
         if given["kind"] != Batch.Kind.RANKING:
-            given |= {"endpoints": [], "form": None, "shared_percent": 0}
+            given |= {"endpoints": [], "form": None, "shared_percent": 0, "reuse": ""}
         return {**given, "prompts": selection}

@@ -229,7 +229,8 @@ def bring_prompts_in(groups: Sequence[Any], name: str, source: str, created_by: 
         for group in groups
     ]
     if rows:
-        import_prompts(rows=rows, name=name, source=source, created_by=created_by)
+        # What people judged elsewhere goes in whatever its length.
+        import_prompts(rows=rows, name=name, source=source, created_by=created_by, most_tokens=0)
 
 
 def rows_of(item: BatchItem, texts: dict[str, list[str]]) -> tuple[list[Completion], list[Provenance]]:

@@ -63,6 +63,11 @@ class Batch(models.Model):
         OPEN = "open"
         CLOSED = "closed"
 
+    class Reuse(models.TextChoices):
+        RANDOM = "random", _("those there are: at random")
+        UNCERTAINTY = "uncertainty", _("those there are: where the reward model is unsure")
+        DISAGREEMENT = "disagreement", _("those there are: where reward models disagree")
+
     name = models.CharField(max_length=100, unique=True)
     kind = models.CharField(max_length=15, choices=Kind, default=Kind.RANKING)
     state = models.CharField(max_length=10, choices=State, default=State.SAMPLING)
@@ -104,6 +109,10 @@ class Batch(models.Model):
     words_high = models.PositiveIntegerField(null=True)
     # Whose suggestions labelers may ask for while they write; none: nobody's.
     suggestions = models.ForeignKey(Endpoint, null=True, on_delete=models.PROTECT, related_name="+")
+    # How completions are chosen among those of earlier batches; empty: they are sampled.
+    reuse = models.CharField(max_length=12, choices=Reuse, blank=True, db_default="")
+    # How its prompts were drawn, and from how many: `selecting.draw`. Empty where somebody named them.
+    selection = models.JSONField(default=dict, db_default={}, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
 
@@ -113,6 +122,11 @@ class Batch(models.Model):
             models.CheckConstraint(
                 condition=models.Q(shared_percent=0) | models.Q(shared_percent__lte=20, kind="ranking"),
                 name="batch_shares_a_fifth_of_its_rankings",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(reuse="")
+                | models.Q(reuse__in=["random", "uncertainty", "disagreement"], kind="ranking", evaluation=False),
+                name="batch_reuse_is_of_rankings",
             ),
             models.CheckConstraint(
                 condition=models.Q(temperature__gte=0, temperature__lte=2), name="batch_temperature_0_to_2"
@@ -176,6 +190,18 @@ class BatchItem(models.Model):
         FILLED = "filled"
         FAILED = "failed"
 
+    class Strategy(models.TextChoices):
+        """How it was chosen among the prompts that matched; docs/selection.md."""
+
+        RANDOM = "random", _("at random")
+        NEWEST = "newest", _("newest first")
+        OLDEST = "oldest", _("oldest first")
+        MIX = "mix", _("to the target mix of use cases")
+        DEFICIT = "deficit", _("what is missing to the target mix")
+        DISAGREEMENT = "disagreement", _("where reward models disagree")
+        UNCERTAINTY = "uncertainty", _("where the reward model is unsure")
+        COVERAGE = "coverage", _("unlike each other and what batches have")
+
     batch = models.ForeignKey(Batch, on_delete=models.PROTECT, related_name="items")
     prompt = models.ForeignKey(Prompt, null=True, on_delete=models.PROTECT, related_name="batch_items")
     # What prompt is to be written, where there is none yet: `briefs.Brief`.
@@ -188,9 +214,25 @@ class BatchItem(models.Model):
     error = models.CharField(max_length=500, blank=True)
     # Completions that came out the same and were merged, e.g. "4 wanted, 3 differ".
     note = models.CharField(max_length=200, blank=True)
+    # How it was chosen, empty where somebody named it; and how likely it was to be, where chance had a part in it. Its
+    # inverse is its weight in what is said of all prompts that matched.
+    strategy = models.CharField(max_length=12, choices=Strategy, blank=True, db_default="")
+    probability = models.FloatField(null=True)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(probability__isnull=True) | models.Q(probability__gt=0, probability__lte=1),
+                name="batch_item_probability_is_above_0_and_at_most_1",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(strategy__in=["", "newest", "oldest"], probability__isnull=True)
+                | models.Q(
+                    strategy__in=["random", "mix", "deficit", "disagreement", "uncertainty", "coverage"],
+                    probability__isnull=False,
+                ),
+                name="batch_item_drawn_by_chance_says_how_likely",
+            ),
             models.UniqueConstraint(fields=["batch", "prompt", "external_id"], name="batch_item_once_per_prompt"),
             models.CheckConstraint(condition=models.Q(k__gte=0, k__lte=26), name="batch_item_k_0_to_26"),
             models.CheckConstraint(
@@ -236,6 +278,36 @@ class BatchItem(models.Model):
         return self.prompt.categories if self.prompt else []
 
 
+# The strategies in which chance has a part.
+DRAWN = tuple(value for value in BatchItem.Strategy.values if value not in ("newest", "oldest"))
+
+
+class PromptSignal(models.Model):
+    """Something computed of a prompt that strategies go by. Made anew by a job; nothing rests on an old one."""
+
+    class Kind(models.TextChoices):
+        DISAGREEMENT = "disagreement"  # 0 to 1: how much reward models differ in which completion is better
+        UNCERTAINTY = "uncertainty"  # 0 to 1: how close to a toss-up that is for the newest of them
+        GROUP = "group"  # the number of the group of similar prompts that it is in
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="signals", db_index=False)
+    kind = models.CharField(max_length=12, choices=Kind)
+    value = models.FloatField()
+    # The models or the method, in words.
+    made_of = models.CharField(max_length=500)
+    made_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "prompt"], name="prompt_signal_once_per_kind"),
+            models.CheckConstraint(
+                condition=models.Q(kind="group", value__gte=0)
+                | models.Q(kind__in=["disagreement", "uncertainty"], value__gte=0, value__lte=1),
+                name="prompt_signal_is_a_share_or_a_group",
+            ),
+        ]
+
+
 class Completion(models.Model):
     """One answer to a prompt. Says nothing of who wrote it: that is `Provenance`, which labelers' pages never join."""
 
@@ -243,10 +315,16 @@ class Completion(models.Model):
     item = models.ForeignKey(BatchItem, on_delete=models.PROTECT, related_name="completions")
     text = models.TextField()
     text_sha256 = models.CharField(max_length=64)
+    # How likely it was to be chosen among those there were; none where it was sampled for its item.
+    probability = models.FloatField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=models.Q(probability__isnull=True) | models.Q(probability__gt=0, probability__lte=1),
+                name="completion_probability_is_above_0_and_at_most_1",
+            ),
             models.UniqueConstraint(fields=["item", "text_sha256"], name="completion_once_per_text"),
         ]
         triggers = [

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet
 
 from labeling.background.models import Job
 from labeling.paging import Page, keyset_page
-from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, Provenance
+from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, PromptSignal, Provenance
 
 # More endpoints than this are a list that nobody reads; the newest come first.
 MOST_ENDPOINTS = 200
@@ -123,6 +123,49 @@ def completions_to_rank(item: BatchItem, order: list[str]) -> list[dict]:
     return [{"id": key, "text": texts[key]} for key in order if key in texts]
 
 
+SIGNALS = "prompt_signals"  # the job, in `labeling.pipeline.signals`
+
+
+def signals_known() -> list[dict]:
+    """Of each kind of signal: prompts that have one, when the newest was made, and of what."""
+    rows = PromptSignal.objects.order_by("kind").values("kind").annotate(known=Count("pk"), made_at=Max("made_at"))
+    found = list(rows)
+    for row in found:
+        newest = PromptSignal.objects.filter(kind=row["kind"]).order_by("-made_at").values_list("made_of", flat=True)
+        row["made_of"] = newest.first()
+        row["label"] = SIGNAL_WORDS[row["kind"]]
+    return found
+
+
+SIGNAL_WORDS = {
+    PromptSignal.Kind.DISAGREEMENT: BatchItem.Strategy.DISAGREEMENT.label,
+    PromptSignal.Kind.UNCERTAINTY: BatchItem.Strategy.UNCERTAINTY.label,
+    PromptSignal.Kind.GROUP: BatchItem.Strategy.COVERAGE.label,
+}
+
+
+def signals_job() -> Job | None:
+    return Job.objects.filter(kind=SIGNALS).order_by("-created_at").first()
+
+
+def drawn_how(items: Collection[int]) -> dict[int, tuple[str, float | None]]:
+    """Item id → the strategy by which its prompt was chosen, and how likely that was; None where chance had no part.
+
+    The inverse of the probability is the weight of whatever is measured on the item's task, in a mean over all prompts
+    that the batch was drawn from: `labeling.intervals.weighted_mean`."""
+    rows = BatchItem.objects.filter(pk__in=list(items)).values_list("pk", "strategy", "probability")
+    return {pk: (strategy, probability) for pk, strategy, probability in rows}
+
+
+def strategies_of(batch: Batch) -> list[dict]:
+    """How the batch's prompts were chosen: items, the lowest and the highest probability of each strategy."""
+    rows = batch.items.exclude(strategy="").order_by("strategy").values("strategy")
+    found = list(rows.annotate(items=Count("pk"), least=Min("probability"), most=Max("probability")))
+    for row in found:
+        row["label"] = BatchItem.Strategy(row["strategy"]).label
+    return found
+
+
 def batch_summary(batch: Batch) -> dict:
     """A batch as the API shows it. Expects `counts` (see add_counts)."""
     return {
@@ -151,6 +194,8 @@ def batch_summary(batch: Batch) -> dict:
         "review": batch.review,
         "probation": batch.probation,
         "review_of": batch.review_of_id,
+        "reuse": batch.reuse,
+        "selection": batch.selection,
         "created_at": batch.created_at.isoformat(),
         "counts": batch.counts,
     }

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from itertools import islice
 from urllib.parse import urlsplit
 
@@ -29,6 +30,8 @@ from labeling.sampling.choosing import Selection
 from labeling.sampling.marks import mark_completions
 from labeling.sampling.models import Batch, BatchItem, Completion, Endpoint, Provenance
 from labeling.sampling.queries import waits_for_a_look, withheld
+from labeling.sampling.reusing import fill_by_reuse
+from labeling.sampling.selecting import draw
 from labeling.text import check_text, storable
 from models_service.client import ModelClient, ModelRefused, ModelUnavailable
 
@@ -165,6 +168,7 @@ def create_batch(
     suggestions: Endpoint | None = None,
     review: bool = False,
     probation: bool = False,
+    reuse: str = "",
     created_by: User | None = None,
 ) -> Batch:
     """A new batch with one waiting item per chosen prompt; nothing is sampled yet (`start_sampling`, `fill_batch`).
@@ -180,6 +184,8 @@ def create_batch(
     `suggestions` is the endpoint whose suggestions labelers may ask for while they write an answer, with this
     temperature, top-p and longest length. With `review` what is written counts once a second labeler has accepted or
     edited it, in a batch of its own that is made with this one.
+
+    `reuse` takes completions that earlier batches have in place of new ones: see `reusing`.
 
     A `probation` batch is served to labelers on probation, and to researchers where `groups` name them. Raises Refusal
     with a sentence, Conflict where the name is taken.
@@ -215,13 +221,27 @@ def create_batch(
     if kind == Batch.Kind.RANKING:
         check_form(form)
         weights = choosing.read_k(k, order=newest_version(form and form.pk).definition["order"])
-        _check_endpoints(endpoints, weights, temperature=temperature, evaluation=evaluation)
+        if not reuse:
+            _check_endpoints(endpoints, weights, temperature=temperature, evaluation=evaluation)
     elif form is not None:
         raise Refusal(_("A form asks about completions; leave it out of a batch of ideal answers."))
     elif endpoints:
         raise Refusal(_("Demonstrations are written by people: leave the endpoints out."))
     elif evaluation:
         raise Refusal(_("An evaluation compares completions: it is a batch of kind ranking."))
+    if reuse and reuse not in Batch.Reuse.values:
+        raise Refusal(
+            _("Completions that are there are chosen by {values}, not {reuse!r}.").format(
+                values=", ".join(Batch.Reuse.values), reuse=str(reuse)[:20]
+            )
+        )
+    if reuse and (kind != Batch.Kind.RANKING or evaluation or endpoints):
+        raise Refusal(
+            _(
+                "Completions that are there are ranked again, and none are sampled: leave out the endpoints, and "
+                "choose rankings that are no evaluation."
+            )
+        )
     if probation and evaluation:
         raise Refusal(_("An evaluation compares models, by labelers who are through with probation; choose one."))
     _check_words(words_low, words_high, kind=kind)
@@ -232,11 +252,14 @@ def create_batch(
             _("Endpoint {endpoint} is switched off; switch it on or choose another.").format(endpoint=suggestions.name)
         )
 
-    if prompts is None or isinstance(prompts, Selection):
-        chosen = choosing.selected_prompts(prompts or Selection(), seed=seed)
-    else:
-        wanted = [prompt.pk for prompt in prompts]
-        chosen = Prompt.objects.filter(pk__in=wanted, state=Prompt.State.ACCEPTED).order_by("created_at", "id")
+    if prompts is None:
+        prompts = Selection()
+    if reuse and isinstance(prompts, Selection):
+        # Such prompts are all in batches.
+        prompts = replace(prompts, fresh=False, completions=min(weights))
+    if not isinstance(prompts, Selection):
+        wanted = Prompt.objects.filter(pk__in=[prompt.pk for prompt in prompts], state=Prompt.State.ACCEPTED)
+        named = wanted.order_by("created_at", "id").values_list("pk", "text_sha256")
     state = BatchItem.State.WAITING if kind == Batch.Kind.RANKING else BatchItem.State.FILLED
     try:
         with transaction.atomic(durable=True):
@@ -261,12 +284,17 @@ def create_batch(
                 suggestions=suggestions,
                 review=review,
                 probation=probation,
+                reuse=reuse,
                 created_by=created_by,
             )
             if review:
                 make_review_batch(batch)
             batch.endpoints.set(endpoints)
-            rows = chosen.values_list("pk", "text_sha256").iterator(chunk_size=1000)
+            if isinstance(prompts, Selection):
+                rows, batch.selection = draw(prompts, seed=seed)
+                strategy = prompts.order
+            else:
+                rows, strategy = ((pk, digest, None) for pk, digest in named.iterator(chunk_size=1000)), ""
             count = 0
             while part := list(islice(rows, 1000)):
                 BatchItem.objects.bulk_create(
@@ -275,10 +303,13 @@ def create_batch(
                         prompt_id=pk,
                         k=choosing.draw_k(weights, seed=seed, prompt_sha256=sha256) if weights else 0,
                         state=state,
+                        strategy=strategy,
+                        probability=probability,
                     )
-                    for pk, sha256 in part
+                    for pk, sha256, probability in part
                 )
                 count += len(part)
+            batch.save(update_fields=["selection"])
             if not count:
                 raise Refusal(_("No accepted prompt matches; import prompts, release held ones, or widen the filters."))
             record(actor=created_by, action="batch.created", subject=batch, name=name, items=count)
@@ -552,7 +583,8 @@ def fill_batch(
 
         look()
         try:
-            for _item in _draw_all(batch, endpoints, clients, beat=look):
+            filling = _reuse_all(batch, beat=look) if batch.reuse else _draw_all(batch, endpoints, clients, beat=look)
+            for _item in filling:
                 done += 1
                 if stored and time.monotonic() - told > TELL_EVERY:
                     stored()
@@ -609,6 +641,18 @@ def _draw_all(
         pool.shutdown(wait=True, cancel_futures=True)
     if trouble is not None:
         raise TryLater(_("{trouble} What was sampled is kept; sampling goes on from there.").format(trouble=trouble))
+
+
+def _reuse_all(batch: Batch, *, beat: Callable[[], None]) -> Iterator[BatchItem]:
+    order = newest_version(batch.form_id).definition["order"]
+    for number, item in enumerate(_waiting_items(batch)):
+        if number % IN_FLIGHT == 0:
+            beat()
+        if item.prompt.state != Prompt.State.ACCEPTED:
+            fail_item(item=item, error=f"The prompt is {item.prompt.state} now and is shown to nobody.")
+        else:
+            fill_by_reuse(item=item, batch=batch, least=choosing.K_OF_ORDER[order][0])
+        yield item
 
 
 def _waiting_items(batch: Batch) -> Iterator[BatchItem]:

@@ -116,6 +116,7 @@ def batch(request: HttpRequest, batch_id: int) -> HttpResponse:
         ],
         "spread": queries.k_distribution(found),
         "merged": queries.merged_count(found),
+        "strategies": queries.strategies_of(found),
         "endpoints": found.endpoints.order_by("name"),
     }
     return render(request, "sampling/batch.html", context)
