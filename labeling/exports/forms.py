@@ -12,11 +12,16 @@ from labeling.exports.question import (
     BRADLEY_TERRY,
     CONSENSUS,
     EVALUATION,
+    KEEP,
+    LEAVE_OUT,
     MODAL,
     NONE,
+    ONE,
     PREFER,
+    STRICT,
     TRAINING,
 )
+from labeling.forms.models import Form
 from labeling.intake.models import Split, UseCase
 from labeling.intake.queries import source_names
 from labeling.people.models import WORKING_CHOICES, User
@@ -59,10 +64,42 @@ class DatasetForm(forms.Form):
     )
     purpose = forms.ChoiceField(
         choices=[
+            ("", _("what the kind is for")),
             (TRAINING, _("training: without held-out labelers")),
             (EVALUATION, _("evaluation: its batches alone")),
         ],
+        required=False,
         label=_("Purpose"),
+    )
+    formats = _ticks(
+        [
+            ("parquet", _("Parquet: the same rows")),
+            ("trl", _("TRL: conversational pairs, or prompt and completion")),
+            ("openrlhf", _("OpenRLHF: whole conversations")),
+            ("kto", _("KTO: unpaired, of rankings")),
+        ],
+        label=_("Formats"),
+        help_text=_("Written beside the rows, which are compressed JSON lines."),
+    )
+    ties = forms.ChoiceField(
+        required=False,
+        choices=[(KEEP, _("keep: they are ties in every row")), (STRICT, _("strict: without rankings that have any"))],
+        label=_("Ties"),
+    )
+    all_bad = forms.ChoiceField(
+        required=False,
+        choices=[
+            (LEAVE_OUT, _("left out: they compare nothing")),
+            (KEEP, _("kept, as ties of all completions")),
+        ],
+        label=_("Rankings that call all bad"),
+    )
+    agreement = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        label=_("Least agreement"),
+        help_text=_("Of rankings: only tasks whose labelers order this share of pairs alike, 0 to 1."),
     )
     consensus = forms.ChoiceField(
         required=False,
@@ -80,21 +117,31 @@ class DatasetForm(forms.Form):
             (ALL, _("all: each labeler's, and what decided")),
             (PREFER, _("what decided about a task where something did, else all")),
             (ADJUDICATED, _("only what decided")),
+            (ONE, _("one a task: what decided, else the first")),
             (CONSENSUS, _("only the consensus, one row a task")),
         ],
         label=_("Answers"),
         help_text=_("Of comparisons: what becomes of tasks that a researcher decided."),
+    )
+    since = forms.DateTimeField(
+        required=False,
+        help_text=_("What came at this time or later, UTC. Empty: from the beginning."),
+        label=_("Since"),
     )
     until = forms.DateTimeField(
         required=False,
         help_text=_("What was there at this time, UTC, such as 2026-01-31 12:00. Empty: now."),
         label=_("Until"),
     )
+    # Last, for it hides the module.
+    forms = _ticks([], label=_("Forms"), help_text=_("Of rankings: given under one of these."))
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         names = Batch.objects.order_by("-created_at").values_list("name", flat=True)[:MOST_BATCHES]
         self.fields["batches"].choices = [(name, name) for name in names]
+        forms_there = Form.objects.filter(versions__rankings__isnull=False).distinct().order_by("name")[:MOST_BATCHES]
+        self.fields["forms"].choices = [(form.name, form.title) for form in forms_there]
         self.fields["sources"].choices = [(name, name) for name in source_names()]
 
     def request(self) -> dict:

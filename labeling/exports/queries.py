@@ -8,6 +8,7 @@ from django.db.models import Prefetch, QuerySet
 
 from labeling.demos.models import Demonstration
 from labeling.exports.models import Dataset, DatasetRow
+from labeling.exports.taint import taint_of
 from labeling.intake.models import Prompt
 from labeling.paging import Page, keyset_page
 from labeling.rankings.models import Judgment, Ranking
@@ -24,6 +25,11 @@ def complete_datasets(kind: str | None = None) -> QuerySet[Dataset]:
     """Data sets that can be trained on, newest first."""
     datasets = Dataset.objects.exclude(content_hash="").order_by("-created_at")
     return datasets.filter(kind=kind) if kind else datasets
+
+
+def others_like(dataset: Dataset, *, most: int = 100) -> QuerySet[Dataset]:
+    """The newest complete data sets of the same kind that it can be compared with."""
+    return complete_datasets(dataset.kind).exclude(pk=dataset.pk)[:most]
 
 
 def datasets_of_ranking(ranking: Ranking) -> QuerySet[Dataset]:
@@ -46,7 +52,7 @@ def row_origin(dataset: Dataset, row_id: str) -> DatasetRow | None:
         key = uuid.UUID(row_id)
     except ValueError:
         return None
-    by = {"comparisons": "ranking", "demonstrations": "demonstration", "prompts": "prompt"}[dataset.kind]
+    by = {"demonstrations": "demonstration", "prompts": "prompt"}.get(dataset.kind, "ranking")
     answers = [
         f"{name}__{path}"
         for name in ("ranking", "demonstration", "review")
@@ -78,6 +84,8 @@ def dataset_summary(dataset: Dataset) -> dict:
         "question": dataset.question,
         "content_hash": whole.content_hash,
         "same_as": str(dataset.same_as_id) if dataset.same_as_id else None,
+        "rebuilds": str(dataset.rebuilds_id) if dataset.rebuilds_id else None,
+        "tainted": taint_of(whole),
         "counts": whole.manifest.get("counts"),
         "exclusions": whole.manifest.get("exclusions"),
         "files": whole.manifest.get("files"),

@@ -10,23 +10,34 @@ from django.utils.translation import gettext as _
 from labeling.demos.models import Demonstration
 from labeling.exports.models import Dataset
 from labeling.fields import read_time
+from labeling.forms.models import FormVersion
 from labeling.intake.models import Source, Split, UseCase
 from labeling.people.models import WORKING_GROUPS, User
 from labeling.rankings.models import Ranking
 from labeling.refusals import NotFound, Refusal
 from labeling.sampling.models import Batch
 from labeling.text import check_text
-from training.formats import CONSENSUS_METHODS
+from training.formats import CONSENSUS_METHODS, FORMATS
 
 TRAINING, EVALUATION = "training", "evaluation"
 LISTS = ("splits", "sources", "use_cases", "batches", "groups", "origins")
+# These are in the question only where somebody asks for them.
+FURTHER = ("forms", "formats")
 # Of comparisons alone, and in the question only where they are not the first: older questions keep their hash.
 NONE, MODAL, BRADLEY_TERRY = "none", *CONSENSUS_METHODS
-ALL, PREFER, ADJUDICATED, CONSENSUS = "all", "prefer_adjudicated", "adjudicated", "consensus"
-CHOICES = {"consensus": (NONE, MODAL, BRADLEY_TERRY), "answers": (ALL, PREFER, ADJUDICATED, CONSENSUS)}
+ALL, PREFER, ADJUDICATED, CONSENSUS, ONE = "all", "prefer_adjudicated", "adjudicated", "consensus", "one"
+LEAVE_OUT, KEEP, STRICT = "leave_out", "keep", "strict"
+CHOICES = {
+    "consensus": (NONE, MODAL, BRADLEY_TERRY),
+    "answers": (ALL, PREFER, ADJUDICATED, CONSENSUS, ONE),
+    "ties": (KEEP, STRICT),
+    "all_bad": (LEAVE_OUT, KEEP),
+}
 # These, too, only where somebody wants them.
 WISHES = ("include_probation", "leave_out_errors")
-KEYS = {*LISTS, *CHOICES, *WISHES, "purpose", "include_simulated", "until"}
+KEYS = {*LISTS, *FURTHER, *CHOICES, *WISHES, "purpose", "include_simulated", "since", "until", "agreement"}
+ORDERED = (Dataset.Kind.COMPARISONS, Dataset.Kind.EVALUATIONS)
+RANKED = (*ORDERED, Dataset.Kind.RATINGS)
 MOST_ENTRIES = 1000
 
 
@@ -38,9 +49,14 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
     "evaluation" takes such batches alone. `until` keeps what was there at that time. `leave_out_errors` leaves rankings
     out in which somebody found an error (docs/label-errors.md).
 
+    `since` keeps what came at that time or later. `forms` are names, "ranking", or versions, "ranking/3". `formats` are
+    written beside the rows (`training.formats.FORMATS`).
+
     Of comparisons, `consensus` ("modal", "bradley-terry") adds to each answer the order that all of its task make.
     `answers` says which there are: "prefer_adjudicated" takes what decided about a task where something did, and
-    "adjudicated" nothing else; "consensus" has one row a task in place of its answers.
+    "adjudicated" nothing else; "one" is what decided, else the first answer; "consensus" has one row a task in place of
+    its answers. `agreement` (0 to 1) keeps tasks whose labelers agree on at least that share of pairs. `ties` "strict"
+    leaves rankings out that tie anything, `all_bad` "keep" takes those that call all bad, as ties of all.
     """
     if kind not in Dataset.Kind.values:
         raise Refusal(
@@ -56,14 +72,22 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
             )
         )
     normal: dict[str, Any] = {name: _names(name, question.get(name)) for name in LISTS}
-    normal["purpose"] = question.get("purpose") or TRAINING
+    normal |= {name: names for name in FURTHER if (names := _names(name, question.get(name)))}
+    evaluates = kind == Dataset.Kind.EVALUATIONS
+    normal["purpose"] = question.get("purpose") or (EVALUATION if evaluates else TRAINING)
     normal["include_simulated"] = question.get("include_simulated", False)
-    normal["until"] = _until(question.get("until"))
+    normal["until"] = _time("until", question.get("until"))
+    if since := _time("since", question.get("since")):
+        normal["since"] = since
+    if (agreement := _share(question.get("agreement"))) is not None:
+        normal["agreement"] = agreement
     normal |= _choices(question)
     if normal["purpose"] not in (TRAINING, EVALUATION):
         raise Refusal(
             _("The purpose is training or evaluation, not {purpose!r}.").format(purpose=str(normal["purpose"])[:60])
         )
+    if evaluates and normal["purpose"] != EVALUATION:
+        raise Refusal(_("Evaluations compare models and train none; their purpose is evaluation."))
     if not isinstance(normal["include_simulated"], bool):
         raise Refusal(_("include_simulated is true or false."))
     for name in WISHES:
@@ -75,6 +99,8 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
     _known(_("use case"), normal["use_cases"], [*UseCase.values, ""])
     _known(_("labeler group"), normal["groups"], [str(group) for group in WORKING_GROUPS])
     _known(_("origin"), normal["origins"], {*Ranking.Origin.values, *Demonstration.Origin.values})
+    _known(_("format"), normal.get("formats", []), FORMATS[kind])
+    _exist_forms(normal.get("forms", []))
     _exist(_("batch"), normal["batches"], Batch)
     _exist(_("source"), normal["sources"], Source)
     if normal["purpose"] == TRAINING and User.Group.HELD_OUT in normal["groups"]:
@@ -86,17 +112,20 @@ def read_question(*, kind: str, question: dict[str, Any] | None) -> dict[str, An
         )
     if User.Group.SIMULATED in normal["groups"] and not normal["include_simulated"]:
         raise Refusal(_("The group simulated is there only with include_simulated; ask for it, or take the group out."))
-    if kind != Dataset.Kind.COMPARISONS and (chosen := sorted(set(normal) & set(CHOICES))):
+    if kind not in ORDERED and (chosen := sorted({*normal} & {*CHOICES})) and not _of_ratings(kind, normal, chosen):
         raise Refusal(
             _("Only comparisons have {name}: there is nothing to agree on elsewhere. Leave it out.").format(
                 name=chosen[0]
             )
         )
+    for name in ("agreement", "forms"):
+        if name in normal and kind not in RANKED:
+            raise Refusal(_("Only rankings have {name}; leave it out.").format(name=name))
     if normal.get("answers") == CONSENSUS and "consensus" not in normal:
         raise Refusal(
             _("Say how the consensus is made: consensus is {methods}.").format(methods=", ".join(CONSENSUS_METHODS))
         )
-    if "leave_out_errors" in normal and kind != Dataset.Kind.COMPARISONS:
+    if "leave_out_errors" in normal and kind not in RANKED:
         raise Refusal(_("Errors are looked for in rankings alone; leave leave_out_errors out."))
     if kind == Dataset.Kind.PROMPTS:
         for name in ("groups", "origins"):
@@ -137,12 +166,37 @@ def _names(name: str, value: Any) -> list[str]:
     return sorted({check_text(entry, where=name) for entry in value})
 
 
-def _until(value: Any) -> str | None:
+def _of_ratings(kind: str, normal: dict[str, Any], chosen: list[str]) -> bool:
+    """Ratings stand for themselves: one may ask for one labeler's, or what decided, and for nothing about an order."""
+    return kind == Dataset.Kind.RATINGS and chosen == ["answers"] and normal["answers"] != CONSENSUS
+
+
+def _share(value: Any) -> float | None:
     if value is None or value == "":
         return None
-    time = value if isinstance(value, datetime) else read_time(value, name="until")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise Refusal(_("agreement is a share, from 0 to 1, not {value!r}.").format(value=str(value)[:60]))
+    return float(value)
+
+
+def _exist_forms(wanted: list[str]) -> None:
+    for entry in wanted:
+        name, slash, number = entry.partition("/")
+        if slash and not (number.isascii() and number.isdecimal() and len(number) < 8):
+            raise Refusal(
+                _("{entry!r} is no form; give its name, or name/3 for its version 3.").format(entry=entry[:60])
+            )
+        version = {"number": int(number)} if slash else {}
+        if not FormVersion.objects.filter(form__name=name, **version).exists():
+            raise NotFound(_("There is no form {entry}; look at the list of forms.").format(entry=entry[:60]))
+
+
+def _time(name: str, value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    time = value if isinstance(value, datetime) else read_time(value, name=name)
     if time.tzinfo is None:
-        raise Refusal(_("until must be a time with an offset."))
+        raise Refusal(_("{name} must be a time with an offset.").format(name=name))
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 

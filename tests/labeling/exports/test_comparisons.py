@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from labeling.exports.lines import pseudonym
 from labeling.exports.models import Dataset, DatasetRow
 from labeling.exports.queries import datasets_of_ranking
-from labeling.exports.rows import pseudonym
 from labeling.exports.services import HeldOutInTraining, create_dataset, guard
 from labeling.guidelines.models import Guideline
 from labeling.rankings.models import Judgment, Ranking
@@ -67,7 +67,7 @@ def test_row_says_who_ranked_what_how(ada):
 
 def test_ties_stay_in_the_row_and_make_no_pair(ada):
     make_ranking(task=make_task(texts=("a", "b", "c")), labeler=ada, ranks=[1, 1, 2])
-    dataset = create_dataset(kind="comparisons")
+    dataset = create_dataset(kind="comparisons", question={"formats": ["trl"]})
     assert sorted(entry["rank"] for entry in rows_of(dataset)[0]["completions"]) == [1, 1, 2]
     pairs = {(pair["chosen"][0]["content"], pair["rejected"][0]["content"]) for pair in rows_of(dataset, pairs=True)}
     assert pairs == {("a", "c"), ("b", "c")}
@@ -104,7 +104,7 @@ def test_held_out_labelers_never_enter_a_training_export(ada, hal):
 
 
 def test_held_out_row_that_slipped_past_the_query_ends_the_export(hal):
-    from labeling.exports.rows import Line
+    from labeling.exports.lines import Line
 
     line = Line("train", {"id": "x", "group": "held_out"}, None, None)
     with pytest.raises(HeldOutInTraining):
@@ -220,6 +220,7 @@ def test_counts_say_what_went_in(ada, bo):
         "by_source": {"api": 2},
         "by_use_case": {"chat": 2},
         "by_k": {"4": 2},
+        "by_ties": {"without ties": 2},
         "by_origin": {"workbench": 2},
     }
 

@@ -10,11 +10,12 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from labeling.exports import reading
 from labeling.exports import rows as export_rows
+from labeling.exports.lines import Line
 from labeling.exports.models import Dataset, DatasetRow
 from labeling.exports.queries import row_origin
 from labeling.exports.question import read_question
-from labeling.exports.rows import Line
 from labeling.exports.services import HeldOutInTraining, create_dataset, guard
 from labeling.people.models import User
 from labeling.rankings.models import Judgment, Ranking
@@ -134,7 +135,7 @@ def test_same_question_gives_the_same_bytes(three, ada, bo, settings, tmp_path, 
         settings.DATASETS_FOLDER = tmp_path / "one"
         one = create_dataset(kind="comparisons", question=question)
         settings.DATASETS_FOLDER = tmp_path / "two"
-        monkeypatch.setattr(export_rows, "CHUNK", 2)
+        monkeypatch.setattr(reading, "CHUNK", 2)
         monkeypatch.setattr(export_rows, "TASKS_AT_ONCE", 2)
         two = create_dataset(kind="comparisons", question=question)
         monkeypatch.undo()
@@ -201,7 +202,9 @@ def test_consensus_alone_is_a_row_a_task(three, ada, rita, tmp_path):
     circle = make_task(batch=make_batch(overlap=2), texts=("x", "y", "z"))
     for name, ranks in (("f1", [1, 1, 2]), ("f2", [1, 2, 2])):
         make_ranking(task=circle, labeler=User.objects.create_user(name), ranks=ranks)
-    dataset = create_dataset(kind="comparisons", question={"answers": "consensus", "consensus": "modal"})
+    dataset = create_dataset(
+        kind="comparisons", question={"answers": "consensus", "consensus": "modal", "formats": ["trl"]}
+    )
     (row,) = rows_of(dataset)
     assert (row["id"], row["labeler"], row["group"], row["order_shown"]) == (str(three.pk), "consensus", "training", [])
     assert {entry["text"]: entry["rank"] for entry in row["completions"]} == {"a": 1, "b": 2, "c": 3}
@@ -255,6 +258,7 @@ def test_consensus_costs_two_statements_a_chunk(three, ada, bo):
         task = make_task(batch=make_batch(overlap=2))
         for person in (ada, bo):
             make_ranking(task=task, labeler=person)
+    create_dataset(kind="comparisons", question={"splits": ["train"]})  # the detector has seen all
     with CaptureQueriesContext(connection) as plain:
         create_dataset(kind="comparisons")
     with CaptureQueriesContext(connection) as asked:

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+import zstandard
 
 from labeling import jobs
 from labeling.background.models import Job
@@ -21,6 +22,10 @@ def test_labelers_see_no_data_set(page, ada, path):
     assert page().get(path).status_code == 302
 
 
+def decompressed(answer) -> bytes:
+    return zstandard.ZstdDecompressor().decompressobj().decompress(b"".join(answer.streaming_content))
+
+
 def test_labelers_call_no_export(api, ada):
     assert api(ada).get("/api/v1/exports/").status_code == 403
     assert api(ada).post("/api/v1/exports/", {"kind": "prompts"}, format="json").status_code == 403
@@ -37,12 +42,12 @@ def test_data_set_is_asked_for_made_by_a_job_and_downloaded(page, ada, rita):
     shown = researcher.get(answer.url).content.decode()
     dataset = Dataset.objects.get()
     assert dataset.content_hash in shown
-    assert "pairs-train.jsonl" in shown
+    assert "train-00000.jsonl.zst" in shown
     live = researcher.get(answer.url, headers={"HX-Request": "true"}).content
     assert b"<html" not in live
-    file = researcher.get(f"{answer.url}files/train.jsonl")
-    assert file.headers["Content-Disposition"] == 'attachment; filename="train.jsonl"'
-    assert str(ranking.pk).encode() in b"".join(file.streaming_content)
+    file = researcher.get(f"{answer.url}files/train-00000.jsonl.zst")
+    assert file.headers["Content-Disposition"] == 'attachment; filename="train-00000.jsonl.zst"'
+    assert str(ranking.pk).encode() in decompressed(file)
     row = researcher.get(answer.url, {"row": str(ranking.pk)}).content.decode()
     assert "secret-model" in row
     assert str(ranking.lease_id) in row
@@ -71,8 +76,8 @@ def test_asking_again_leads_to_the_same_data_set(page, api, ada, rita):
     assert (found["state"], found["content_hash"], found["same_as"]) == ("done", there.content_hash, str(there.pk))
     assert page(rita).get(f"/datasets/{asked.json()['id']}/").url == f"/datasets/{there.pk}/"
     assert [entry["id"] for entry in api(rita).get("/api/v1/exports/").json()["results"]] == [str(there.pk)]
-    file = api(rita).get(f"/api/v1/exports/{asked.json()['id']}/files/train.jsonl")
-    assert b"".join(file.streaming_content).count(b"\n") == 1
+    file = api(rita).get(f"/api/v1/exports/{asked.json()['id']}/files/train-00000.jsonl.zst")
+    assert decompressed(file).count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

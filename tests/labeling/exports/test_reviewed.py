@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from labeling.demos.models import Demonstration
+from labeling.exports.lines import pseudonym
 from labeling.exports.models import Dataset
-from labeling.exports.rows import pseudonym
 from labeling.exports.services import create_dataset
 from labeling.pipeline.queries import has_held_out
 from labeling.reviews.models import Review

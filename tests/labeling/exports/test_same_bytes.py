@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from labeling.exports import rows as export_rows
-from labeling.exports import services
+from labeling.exports import reading, services
 from labeling.exports.models import Dataset, DatasetRow
 from labeling.exports.services import create_dataset
 from labeling.refusals import Refusal
@@ -72,7 +71,7 @@ def test_one_more_ranking_makes_another_data_set(ada):
 def test_copy_can_be_changed_without_changing_the_data_set(ada, tmp_path):
     make_ranking(task=make_task(), labeler=ada)
     dataset = create_dataset(kind="comparisons", out=tmp_path / "out")
-    copy = tmp_path / "out" / "train.jsonl"
+    copy = tmp_path / "out" / "train-00000.jsonl.zst"
     copy.chmod(0o644)
     copy.write_text("changed")
     assert verify(Path(dataset.folder)) == []
@@ -91,7 +90,7 @@ def test_existing_folder_is_never_replaced(ada, tmp_path):
 def test_damaged_folder_is_found_before_it_is_given_out(ada, tmp_path):
     make_ranking(task=make_task(), labeler=ada)
     dataset = create_dataset(kind="comparisons")
-    path = Path(dataset.folder) / "train.jsonl"
+    path = Path(dataset.folder) / "train-00000.jsonl.zst"
     path.chmod(0o644)
     path.write_bytes(b"{}\n")
     with pytest.raises(Refusal, match="damaged"):
@@ -101,7 +100,7 @@ def test_damaged_folder_is_found_before_it_is_given_out(ada, tmp_path):
 
 @committed
 def test_rows_added_during_the_export_do_not_appear(ada, monkeypatch):
-    monkeypatch.setattr(export_rows, "CHUNK", 1)
+    monkeypatch.setattr(reading, "CHUNK", 1)
     for _ in range(4):
         make_ranking(task=make_task(), labeler=ada)
     real, added = services.lines_of, []

@@ -19,10 +19,10 @@ def test_pairs_train_a_reward_model_with_trl(ada, base_model, tmp_path):
     for number in range(2):
         prompt = make_prompt(messages=[{"role": "user", "content": f'Say {number}. \u2028 "quoted" é'}])
         make_ranking(task=make_task(prompt=prompt, texts=("Good.", "Fine.", "Bad.")), labeler=ada, ranks=[1, 2, 2])
-    dataset = create_dataset(kind="comparisons")
+    dataset = create_dataset(kind="comparisons", question={"formats": ["trl"]})
     pairs = datasets.load_dataset(
         "json",
-        data_files=str(Path(dataset.folder) / "pairs-train.jsonl"),
+        data_files=str(Path(dataset.folder) / "pairs-train-00000.jsonl.zst"),
         split="train",
         cache_dir=str(tmp_path / "cache"),
     )
