@@ -97,16 +97,20 @@ def filled(
 
 def settle() -> None:
     """Finish what PostgreSQL would do in the background after a large fill: no cost of the tasks that follow."""
+    execute("VACUUM ANALYZE")
+    with superuser() as connection:
+        connection.execute("CHECKPOINT")
+
+
+def superuser():
+    """A connection that may do what the application's role may not. A context manager."""
     import psycopg
     from django.db import connection
 
-    execute("VACUUM ANALYZE")
     address = connection.get_connection_params()
-    # CHECKPOINT is not for the application's role.
-    with psycopg.connect(
+    return psycopg.connect(
         host=address["host"], port=address["port"], dbname=address["dbname"], user="postgres", autocommit=True
-    ) as superuser:
-        superuser.execute("CHECKPOINT")
+    )
 
 
 def execute(sql: str) -> None:
