@@ -27,6 +27,9 @@ test-vllm: .venv/.ready .venv-vllm/.ready  ## the tests against a real vLLM serv
 loop: .venv/.ready  ## the whole loop without a browser (DATA=file of rankings, MODEL=dir of another model)
 	KWISE_HOME="$${KWISE_HOME:-.kwise-loop}" LOG_LEVEL="$${LOG_LEVEL:-WARNING}" $(PY) manage.py loop $(if $(DATA),--data "$(DATA)") $(if $(MODEL),--model "$(MODEL)")
 
+mutants: .venv/.ready  ## plant bugs in the trainers, one by one: each must turn a test red (WORDS="tie" chooses some)
+	$(PY) -m tests.training.mutants $(WORDS)
+
 lint: .venv/.ready  ## style, import rules
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -80,4 +83,4 @@ chromium:
 	    echo "The browser tests need Chromium; install it, e.g. with: sudo apt-get install chromium" >&2; exit 1; \
 	fi
 
-.PHONY: help setup demo test test-vllm loop lint messages bench chromium
+.PHONY: help setup demo test test-vllm loop mutants lint messages bench chromium

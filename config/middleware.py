@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labeling.api import refusal_response
+from labeling.audit import reading
 from labeling.refusals import Refusal
 from labeling.text import check_text
 
@@ -106,3 +107,16 @@ def answer(request: HttpRequest, refusal: Refusal) -> HttpResponse:
         return refusal_response(refusal)
     name = "_refusal.html" if getattr(request, "htmx", False) else "refusal.html"
     return render(request, name, {"refusal": refusal}, status=refusal.status)
+
+
+class WriteDownReading:
+    """Whoever of the team is shown raw texts of others leaves a line in the audit trail, one for each page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.method == "GET" and response.status_code == 200 and request.resolver_match is not None:
+            reading.write_down(reader=request.user, match=request.resolver_match, live="HX-Request" in request.headers)
+        return response

@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "config.middleware.ContentSecurityPolicy",
     "config.middleware.RefuseBadInput",
+    "config.middleware.WriteDownReading",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -222,8 +223,12 @@ CELERY_BEAT_SCHEDULE = {
     "quality": {"task": "kwise.quality", "schedule": 20.0, "options": {"expires": 20}},
     # Days that are over come to the ledger within a quarter of an hour.
     "pay": {"task": "kwise.pay", "schedule": 900.0, "options": {"expires": 900}},
+    # A period is counted in days, and what it leaves is small.
+    "retention": {"task": "kwise.retention", "schedule": 3600.0, "options": {"expires": 3600}},
     # How long a task whose labelers disagree waits to be seen.
     "adjudication": {"task": "kwise.adjudication", "schedule": 20.0, "options": {"expires": 20}},
+    # How long a prompt that came in by the API waits for its language.
+    "prompts": {"task": "kwise.prompts", "schedule": 60.0, "options": {"expires": 60}},
     "label-errors": {"task": "kwise.label_errors", "schedule": 30.0, "options": {"expires": 30}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(KWISE_HOME / "beat-schedule")
@@ -234,11 +239,13 @@ JOB_STALE_AFTER = 60  # seconds without one after which the sweep gives the job 
 JOB_RESEND_AFTER = 60  # seconds a sent message may stay unanswered before it is sent again
 
 # Prompts
-PROMPTS_PER_SOURCE_USER = 200
-SPLIT_RATIOS = {"train": 0.8, "valid": 0.1, "test": 0.1}
 # Mixed into the hash that decides a source user's split and a labeler's pseudonym.
 PROJECT_SALT = env.str("PROJECT_SALT", default="") or SECRET_KEY
 PROMPT_MAX_CHARACTERS = 100_000
+# Above it a prompt is left out of an intake; counted by labeling/intake/tokens.py. 0 for no limit.
+PROMPT_MAX_TOKENS = env.int("PROMPT_MAX_TOKENS", default=1000, validate=lambda tokens: tokens >= 0)
+# Lines of each reason that an import names one by one; all are counted.
+IMPORT_PROBLEMS_KEPT = env.int("IMPORT_PROBLEMS_KEPT", default=10_000, validate=lambda lines: lines >= 0)
 
 # Leases
 LEASE_SECONDS = env.int("LEASE_SECONDS", default=900)

@@ -16,6 +16,7 @@ FEATURES = (
     "notices",
     "intake",
     "governance",
+    "use_cases",
     "sampling",
     # Before leasing, whose addresses begin alike.
     "questions",
@@ -36,6 +37,7 @@ FEATURES = (
     "exports",
     "pipeline",
     "campaigns",
+    "erasure",
     "team",
     "overview",
 )

@@ -35,7 +35,10 @@ def refusal_response(refusal: Refusal) -> JsonResponse:
 def explain_exception(error: Exception, context: dict) -> Response | None:
     """DRF's exception handler: every refusal is `{"error": {"code", "message", …}}`."""
     if isinstance(error, Refusal):
-        return Response(refusal_body(error), status=error.status)
+        wait = error.detail.get("retry_after")
+        return Response(
+            refusal_body(error), status=error.status, headers={"Retry-After": str(wait)} if wait is not None else None
+        )
     if isinstance(error, Http404):
         return Response({"error": {"code": "not_found", "message": _("There is no such thing here.")}}, status=404)
     if isinstance(error, PermissionDenied):

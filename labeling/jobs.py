@@ -113,6 +113,7 @@ def sweep() -> None:
 def make_reports() -> None:
     """Keep up the reports that somebody looks at. The features that have any register them when they are imported."""
     import labeling.agreement.reports
+    import labeling.exports.browsing
     import labeling.label_errors.reports  # noqa: F401
 
     close_old_connections()
@@ -193,6 +194,37 @@ def checks() -> None:
         close_old_connections()
 
 
+@shared_task(name="kwise.prompts")
+def prompts() -> None:
+    """What programs say of prompts that came in since: their language, and the use case that is suggested."""
+    close_old_connections()
+    try:
+        learn_of_prompts()
+    finally:
+        close_old_connections()
+
+
+def learn_of_prompts() -> None:
+    from labeling.languages import services as languages
+    from labeling.use_cases import suggesting
+
+    languages.keep_up()
+    suggesting.keep_up()
+
+
+@shared_task(name="kwise.retention")
+def retention() -> None:
+    """Prompts whose source keeps them no longer are erased; what one hour leaves is the next one's."""
+    from labeling.erasure.services import erase_expired
+
+    close_old_connections()
+    try:
+        if count := erase_expired():
+            log.info("retention", prompts=count)
+    finally:
+        close_old_connections()
+
+
 @signals.setup_logging.connect
 def keep_our_logging(**_: object) -> None:
     """Celery leaves the process's logging alone once somebody answers this signal; Django has set it up."""
@@ -240,9 +272,11 @@ def export(job: Job) -> dict:
 
 @handles("import_prompts")
 def import_prompts(job: Job) -> dict:
-    from labeling.governance.services import import_upload
+    from labeling.governance.importing import import_upload
 
-    return import_upload(job=job)
+    counts = import_upload(job=job)
+    learn_of_prompts()
+    return counts
 
 
 @handles("write_suggestion")
@@ -302,3 +336,32 @@ def draw_blind_sample(job: Job) -> dict:
 
     sample = draw_sample(sample_id=job.arguments["sample"])
     return {"sample": sample.pk, "passed": sample.passed, "found": sample.found}
+
+
+@handles("train_use_cases")
+def train_use_cases(job: Job) -> dict:
+    from labeling.use_cases.suggesting import train_and_tell
+
+    return train_and_tell(job=job, beat=partial(background.beat, job))
+
+
+@handles("suggest_use_cases")
+def suggest_use_cases(job: Job) -> dict:
+    from labeling.use_cases.models import UseCaseModel
+    from labeling.use_cases.suggesting import tell
+
+    return {"told": tell(model=UseCaseModel.objects.get(pk=job.arguments["model"]), beat=partial(background.beat, job))}
+
+
+@handles("prompt_signals")
+def prompt_signals(job: Job) -> dict:
+    from labeling.pipeline.signals import compute
+
+    return compute(beat=partial(background.beat, job))
+
+
+@handles("detect_languages")
+def detect_languages(job: Job) -> dict:
+    from labeling.languages.services import detect_all
+
+    return {"named": detect_all(beat=partial(background.beat, job))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
@@ -13,6 +15,11 @@ READER = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["ima
 def to_html(text: str) -> SafeString:
     """`text` as HTML, everything escaped but what Markdown itself makes."""
     return mark_safe(READER.render(text))
+
+
+def escape_markdown(text: str) -> str:
+    """`text`, such as somebody's name, so that a Markdown text shows it as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
 def _table_open(self, tokens, index, options, env) -> str:

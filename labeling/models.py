@@ -3,6 +3,7 @@
 from labeling.adjudication.models import (
     AdjudicationCase,
     AdjudicationLook,
+    AdjudicationRequest,
     AdjudicationReveal,
     AdjudicationRule,
     AdjudicationTally,
@@ -13,7 +14,8 @@ from labeling.background.models import Job
 from labeling.campaigns.models import Campaign
 from labeling.checks.models import CheckAlert, CheckCopy, CheckItem, CheckResult, CheckSet
 from labeling.demos.models import Admission, Demonstration, DemonstrationSuggestion, Suggestion, WrittenPrompt
-from labeling.exports.models import Dataset, DatasetRow
+from labeling.erasure.models import ErasedPrompt, Erasure, Retention
+from labeling.exports.models import Dataset, DatasetRow, Taint
 from labeling.forms.models import Form, FormVersion
 from labeling.governance.models import (
     BlindItem,
@@ -29,15 +31,17 @@ from labeling.governance.models import (
     PolicyRule,
 )
 from labeling.guidelines.models import Guideline, GuidelineRead
-from labeling.intake.models import Import, Prompt, Source, SourceUser
+from labeling.intake.models import Import, ImportProblem, Prompt, RefusedPerson, Source, SourceKey, SourceUser
 from labeling.label_errors.models import (
     CompletionScore,
     ErrorDraw,
     ErrorItem,
     ErrorVerdict,
+    SecondLook,
     Suspicion,
     SuspicionState,
 )
+from labeling.languages.models import PromptLanguage
 from labeling.leasing.models import CheckTurn, Lease, QueuePosition, Seat, Task
 from labeling.notices.models import Notice, NoticeReceipt
 from labeling.onboarding.models import OnboardingEvent, OnboardingSettings
@@ -50,7 +54,16 @@ from labeling.questions.models import Message, Question
 from labeling.rankings.models import Judgment, Ranking
 from labeling.reports.models import Report
 from labeling.reviews.models import Review
-from labeling.sampling.models import Batch, BatchItem, Completion, CompletionMark, Endpoint, MakerTerm, Provenance
+from labeling.sampling.models import (
+    Batch,
+    BatchItem,
+    Completion,
+    CompletionMark,
+    Endpoint,
+    MakerTerm,
+    PromptSignal,
+    Provenance,
+)
 from labeling.screening.models import (
     Application,
     Grade,
@@ -62,10 +75,12 @@ from labeling.screening.models import (
     TopicAnswer,
 )
 from labeling.surveys.models import SurveyOptOut, SurveyPart, SurveyQuestionnaire, SurveyRound, SurveyTally
+from labeling.use_cases.models import UseCaseAssignment, UseCaseModel, UseCaseStanding, UseCaseSuggestion, UseCaseTarget
 
 __all__ = [
     "AdjudicationCase",
     "AdjudicationLook",
+    "AdjudicationRequest",
     "AdjudicationReveal",
     "AdjudicationRule",
     "AdjudicationTally",
@@ -98,6 +113,8 @@ __all__ = [
     "DemonstrationSuggestion",
     "DetectorVersion",
     "Endpoint",
+    "ErasedPrompt",
+    "Erasure",
     "ErrorDraw",
     "ErrorItem",
     "ErrorVerdict",
@@ -110,6 +127,7 @@ __all__ = [
     "Guideline",
     "GuidelineRead",
     "Import",
+    "ImportProblem",
     "Invitation",
     "Job",
     "Judgment",
@@ -132,6 +150,8 @@ __all__ = [
     "PracticeAnswer",
     "PracticeTour",
     "Prompt",
+    "PromptLanguage",
+    "PromptSignal",
     "Provenance",
     "QualityReport",
     "QualityRun",
@@ -139,7 +159,9 @@ __all__ = [
     "Question",
     "QueuePosition",
     "Ranking",
+    "RefusedPerson",
     "Report",
+    "Retention",
     "Review",
     "Run",
     "ScreeningBatch",
@@ -147,7 +169,9 @@ __all__ = [
     "ScreeningItem",
     "ScreeningRound",
     "Seat",
+    "SecondLook",
     "Source",
+    "SourceKey",
     "SourceUser",
     "Suggestion",
     "SurveyOptOut",
@@ -157,10 +181,16 @@ __all__ = [
     "SurveyTally",
     "Suspicion",
     "SuspicionState",
+    "Taint",
     "Task",
     "TeamSettings",
     "Topic",
     "TopicAnswer",
+    "UseCaseAssignment",
+    "UseCaseModel",
+    "UseCaseStanding",
+    "UseCaseSuggestion",
+    "UseCaseTarget",
     "User",
     "WrittenPrompt",
 ]

@@ -13,8 +13,9 @@ VALUES = frozenset(
     (
         # states: of jobs, prompts, batches and their items, invitations
         *(_("queued"), _("running"), _("done"), _("failed"), _("cancelled"), _("accepted"), _("held"), _("dropped")),
+        *(_("erased"), _("person_erased"), _("prompt_erased")),
         *(_("sampling"), _("open"), _("closed"), _("waiting"), _("filled"), _("revoked"), _("expired")),
-        *(_("submitted"), _("skipped"), _("allowed"), _("withheld")),
+        *(_("submitted"), _("skipped"), _("allowed"), _("withheld"), _("stopped"), _("given_up")),
         # labeler groups, roles in a prompt, splits, origins
         *(
             _("training"),
@@ -49,6 +50,7 @@ VALUES = frozenset(
         *(_("validating before"), _("validating after"), _("ending an earlier trainer")),
         # why a line or an answer is left out
         *(_("duplicate"), _("external_id_conflict"), _("user_cap"), _("personal_data"), _("empty"), _("too_long")),
+        *(_("too_many_tokens"), _("other_source")),
         *(_("not_utf8"), _("not_csv"), _("not_json"), _("unreadable"), _("wrong_type"), _("last_not_user")),
         *(_("unknown_role"), _("unknown_use_case"), _("unknown_category"), _("bad_text"), _("no_prompt")),
         *(_("empty_completion"), _("labeler_twice"), _("no_completions"), _("no_consent"), _("no_labeler")),
@@ -63,6 +65,8 @@ VALUES = frozenset(
         # what a data set was asked for, and what it counts
         *(_("splits"), _("sources"), _("use_cases"), _("batches"), _("groups"), _("origins"), _("purpose")),
         *(_("leave_out_errors"), _("find_label_errors"), _("comparing")),
+        *(_("since"), _("agreement"), _("ties"), _("all_bad"), _("forms"), _("formats"), _("by_ties"), _("by_batch")),
+        *(_("with ties"), _("without ties"), _("consensus")),
         *(_("include_simulated"), _("until"), _("rows"), _("pairs"), _("tied_pairs"), _("labelers")),
         *(_("include_probation"), _("consensus")),
         *(_("by_split"), _("by_source"), _("by_use_case"), _("by_group"), _("by_origin"), _("by_k"), _("by_language")),

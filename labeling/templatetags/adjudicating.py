@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django import template
 
-from labeling.adjudication import queries
-from labeling.adjudication.models import AdjudicationRule
-from labeling.leasing.models import Lease
-from labeling.sampling.models import Batch
+from labeling.adjudication import queries, services
+from labeling.adjudication.models import AdjudicationCase, AdjudicationRule
+from labeling.leasing.models import Lease, Task
+from labeling.sampling.models import Batch, BatchItem
 
 register = template.Library()
 
@@ -32,6 +32,15 @@ def adjudication_rule(batch: Batch) -> dict:
     """What happens where labelers of `batch` disagree."""
     rule, own = queries.rule_of(batch)
     return {"batch": batch, "rule": rule, "own": own, "policy": AdjudicationRule.Policy(rule.policy).label}
+
+
+@register.inclusion_tag("adjudication/_of_item.html")
+def adjudication_of(item: BatchItem) -> dict:
+    """Where the answers to an item's task are compared, and where it is sent to somebody by hand; nothing before it is
+    a task of ranking."""
+    task = Task.objects.filter(item=item, kind=Batch.Kind.RANKING).select_related("batch", "item__prompt").first()
+    case = AdjudicationCase.objects.filter(pk=task.pk).first() if task else None
+    return {"task": task, "case": case, "sendable": task is not None and services.why_not_sent(task, case) is None}
 
 
 @register.filter

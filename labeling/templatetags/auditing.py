@@ -16,6 +16,7 @@ PAGES = {
     "checkpoint": "model",
     "dataset": "dataset",
     "endpoint": "endpoint",
+    "erasure": "erasure",
     "job": "job",
     "notice": "message-sent",
     "prompt": "prompt",

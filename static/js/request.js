@@ -24,11 +24,11 @@ function csrfToken() {
   return cookie ? decodeURIComponent(cookie[1]) : (document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "");
 }
 
-/** POST `body` (a JSON text). The answer's JSON, or null where it is empty. */
-export function post(url, body, { key, keepalive = false } = {}) {
+/** POST `body` (a JSON text); `signal` gives it up. The answer's JSON, or null where it is empty. */
+export function post(url, body, { key, keepalive = false, signal } = {}) {
   const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrfToken() };
   if (key) headers["Idempotency-Key"] = key;
-  return answerTo(url, { method: "POST", headers, body, keepalive });
+  return answerTo(url, { method: "POST", headers, body, keepalive, signal });
 }
 
 /** GET. The answer's JSON. */
@@ -38,7 +38,8 @@ async function answerTo(url, options) {
   let response;
   let answer = null;
   try {
-    const signal = AbortSignal.timeout(GIVE_UP_AFTER);
+    const late = AbortSignal.timeout(GIVE_UP_AFTER);
+    const signal = options.signal ? AbortSignal.any([late, options.signal]) : late;
     response = await fetch(url, { ...options, signal, credentials: "same-origin" });
     const text = await response.text();
     if (text && response.headers.get("Content-Type")?.includes("json")) answer = JSON.parse(text);

@@ -37,8 +37,12 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
   let saved = version;
   let saveTimer = null;
   let saving = null;
+  let sendingDraft = new AbortController();
   let activeSeconds = 0;
-  let lastActive = Date.now();
+  // The time of a correction begins with the first sign of work at it, not with a look at the page.
+  let lastActive = correcting ? 0 : Date.now();
+  let opened = false;
+  let openedTried = 0;
   let lastRenewed = Date.now();
   // Without a key, click or scroll for so long (ms) the labeler is elsewhere, and time stops counting.
   const idleAfter = (data.idle_seconds ?? 60) * 1000;
@@ -105,8 +109,9 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
 
   async function attemptSave() {
     const sending = version;
+    sendingDraft = new AbortController();
     try {
-      const answer = await post(data.urls.draft, JSON.stringify({ version: sending, draft: current() }));
+      const answer = await post(data.urls.draft, JSON.stringify({ version: sending, draft: current() }), { signal: sendingDraft.signal });
       renewed(answer);
       if (answer?.saved === false && answer.draft_version >= sending) {
         // Another browser saved meanwhile. The labeler works here now, so this is the newest.
@@ -201,8 +206,21 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
     }
   }
 
+  /** The server counts no more time for a correction than since it was told of it. */
+  async function openCorrection() {
+    if (!correcting || opened || Date.now() - openedTried < SAVE_AGAIN) return;
+    openedTried = Date.now();
+    try {
+      await post(data.urls.correct, "{}");
+      opened = true;
+    } catch {
+      // The next key or move tries again; why it may not be corrected is said when it is sent.
+    }
+  }
+
   function active() {
     lastActive = Date.now();
+    openCorrection();
     // Also once the time is up: the place may still be free.
     if (Date.now() - lastRenewed > RENEW_EVERY && begun && !locked && !correcting) renew();
   }
@@ -269,6 +287,7 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
     clearTimeout(saveTimer);
     keep();
     setLock(true);
+    sendingDraft.abort(); // It is part of the answer, and would be refused where it arrived behind it.
     showStatus(t("Sending…"));
     const body = JSON.stringify({
       revision: data.revision,
@@ -433,6 +452,10 @@ export function openTask(root, { draft, adopt, lock, swap = () => false }) {
     window.addEventListener("storage", onStorage, { signal });
     window.addEventListener("online", save, { signal });
     window.addEventListener("pagehide", onPageHide, { signal });
+    // The form by which an answer is kept that was to be looked at again; looking is work, too.
+    const keeping = root.querySelector("[data-keep]");
+    keeping?.addEventListener("submit", () => (keeping.elements.active_seconds.value = activeSeconds));
+    openCorrection();
     ticking = setInterval(tick, 1000);
     showClock();
     if (begun) fetchAhead();
