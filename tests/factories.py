@@ -121,6 +121,8 @@ def make_ranking(*, task: Task, labeler, ranks=None, ratings=None, flags=None, *
         **extra,
     )
     completions = list(task.item.completions.order_by("created_at", "id"))
+    for given in (ranks, ratings, flags):
+        assert given is None or len(given) == len(completions), "one for each completion"
     for index, completion in enumerate(completions):
         Judgment.objects.create(
             ranking=ranking,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 
+import zstandard
 from playwright.sync_api import expect
 
 from labeling import jobs
 from labeling.background.models import Job
+from labeling.exports.services import create_dataset
 from labeling.sampling.models import Batch, Completion
+from tests.browser.test_axe import faults
 from tests.factories import make_prompt, make_ranking, make_task
 
 # A look at a server, and eight short completions on a busy CPU, ms.
@@ -74,14 +77,44 @@ def test_researcher_exports_comparisons_and_follows_a_row(sign_in, rita, ada):
     page.get_by_role("button", name="Export").click()
     expect(page.get_by_text("queued")).to_be_visible()
     run_queued()
-    expect(page.get_by_role("link", name="pairs-train.jsonl")).to_be_visible()
+    expect(page.get_by_role("link", name="manifest.json")).to_be_visible()
     with page.expect_download() as download:
-        page.get_by_role("link", name="train.jsonl", exact=True).click()
-    with open(download.value.path(), "rb") as file:
-        (line,) = file.readlines()
+        page.get_by_role("link", name="train-00000.jsonl.zst", exact=True).click()
+    with zstandard.open(download.value.path(), "rb") as file:
+        (line,) = file.read().splitlines()
     assert json.loads(line)["id"] == str(ranking.pk)
     page.reload()
     page.get_by_label("The row's id").fill(str(ranking.pk))
     page.get_by_role("button", name="Look it up").click()
     expect(page.get_by_text("<i>Bad.</i>")).to_be_visible()
     expect(page.get_by_text("secret-model").first).to_be_visible()
+
+
+def test_researcher_searches_a_data_set_and_compares_it(sign_in, rita, ada):
+    make_ranking(task=make_task(prompt=make_prompt("Why is the sky blue?")), labeler=ada)
+    older = create_dataset(kind="comparisons", name="older")
+    make_ranking(task=make_task(prompt=make_prompt("<script>alert(1)</script> blue whales")), labeler=ada)
+    newer = create_dataset(kind="comparisons", name="newer")
+    page = sign_in(rita, at=f"/datasets/{newer.pk}/")
+    page.get_by_role("link", name="Look into it").press("Enter")
+    expect(page.get_by_role("heading", name="Rows of newer")).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(3)
+    page.get_by_label("Words of the prompt").fill("blue -sky")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("row")).to_have_count(2)
+    found = faults(page, "found")
+    row = page.get_by_role("link", name="<script>alert(1)</script> blue whales")
+    row.press("Enter")
+    expect(page.get_by_text("secret-model").first).to_be_visible()
+
+    page.get_by_role("link", name="Compare").press("Enter")
+    expect(page.get_by_label("With")).to_have_value(str(older.pk))
+    page.get_by_role("button", name="Compare").press("Enter")
+    expect(page.get_by_role("heading", name="newer beside older")).to_be_visible()
+    expect(page.get_by_role("row", name="Answers 1 1 0")).to_be_visible()
+    expect(page.get_by_role("heading", name="Only in newer")).to_be_visible()
+    expect(page.get_by_role("link", name="<script>alert(1)</script> blue whales")).to_be_visible()
+    assert found + faults(page, "compared") == []
+    page.get_by_role("link", name="The data set").press("Enter")
+    page.get_by_role("link", name="Train a reward model").press("Enter")
+    page.wait_for_url(f"**/runs/new/?algorithm=rm&dataset={newer.pk}")

@@ -29,7 +29,7 @@ def test_a_dip_on_gold_is_seen_and_looked_into(sign_in, ada, bo, rita, amy):
     assert services.keep_up()["alerts"] == 1
 
     page = sign_in(amy, at="/")
-    told = page.get_by_role("region", name="Agreement that fell")
+    told = page.get_by_role("region", name="Hidden checks that changed")
     expect(told).to_contain_text("ada")
     expect(told).not_to_contain_text("bo:")
     found = faults(page, "overview")

@@ -26,7 +26,7 @@ def test_groups_open_close_and_lead_on_by_keyboard(sign_in, amy):
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Prompts", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Intake", level=1)).to_be_visible()
 
 
 def test_head_is_one_line_on_a_small_laptop(sign_in, amy):

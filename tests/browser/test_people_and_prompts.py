@@ -44,10 +44,10 @@ def test_researcher_imports_watches_and_releases(sign_in, rita, tmp_path):
     file = tmp_path / "prompts.jsonl"
     rows = [{"prompt": "Why is the sky blue?"}, {"prompt": "Mail <b>me</b> at bob@example.com"}, {"prompt": ""}]
     file.write_text("\n".join(map(json.dumps, rows)))
-    page = sign_in(rita, at="/prompts/import/")
+    page = sign_in(rita, at="/intake/")
     page.get_by_label("File").set_input_files(file)
     page.get_by_role("button", name="Import").click()
-    page.wait_for_url("**/jobs/*/")
+    page.wait_for_url("**/intake/*/")
     page.get_by_text("queued", exact=True).wait_for()
     run_now(str(Job.objects.get().pk))
     # Nobody reloads: the page asks by itself.

@@ -226,15 +226,16 @@ def test_answer_waits_for_the_network_and_is_stored_once(sign_in, ada, task, pro
 
 def test_lost_acknowledgement_is_asked_for_again_after_a_reload(sign_in, ada, task, problems):
     page = sign_in(ada, at="/work/")
-    begin(page)
-    press(page, "4444" + "1234")
 
     def deliver_and_lose_the_answer(route):
         route.fetch()
         route.abort("connectionreset")
 
-    # Every acknowledgement is lost until the reload: the page tries again by itself within seconds.
+    # Every acknowledgement is lost until the reload: the page tries again by itself within seconds. The route stands
+    # before the task's page does, which a request that follows at once may otherwise pass by.
     page.route("**/submit/*", deliver_and_lose_the_answer)
+    begin(page)
+    press(page, "4444" + "1234")
     page.keyboard.press("Enter")
     expect(page.locator("[data-saved]")).to_have_text("Offline — answer waits")
     assert Ranking.objects.count() == 1

@@ -18,6 +18,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     from labeling.models import (
         AdjudicationCase,
         AdjudicationLook,
+        AdjudicationRequest,
         AdjudicationReveal,
         AdjudicationRule,
         AdjudicationTally,
@@ -39,6 +40,8 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Finding,
         Guideline,
         GuidelineRead,
+        Import,
+        ImportProblem,
         Invitation,
         Job,
         Message,
@@ -51,6 +54,9 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         Question,
         Report,
         Run,
+        SecondLook,
+        Source,
+        SourceKey,
         SurveyPart,
         Suspicion,
         SuspicionState,
@@ -62,6 +68,12 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
 
     now = timezone.now()
     prompt = factories.make_prompt("Why?", external_id="p1")
+    brought = Import.objects.create(name="prompts.jsonl", file_sha256="0" * 64)
+    Import.objects.create(name="API", sent_to=prompt.source, day=timezone.now().date())
+    SourceKey.objects.create(source=prompt.source, name="site", key_sha256="0" * 64, ending="0000", created_by=amy)
+    unused = Source.objects.create(name="unused")
+    SourceKey.objects.create(source=unused, name="site", key_sha256="1" * 64, ending="0000", created_by=amy)
+    ImportProblem.objects.create(imported=brought, line=1, reason="empty", detail="`prompt` is empty")
     endpoint = factories.make_endpoint("tuned")
     batch = factories.make_batch(overlap=2, name="first")
     task = factories.make_task(batch=batch, prompt=prompt)
@@ -107,11 +119,13 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         prompt=prompt, message_index=0, kind="email", start=1, end=2, score=0.5, recogniser="r", version="1"
     )
     make_personal_data(prompt, amy)
+    make_use_cases(amy)
     CompletionMark.objects.create(completion=task.item.completions.first(), term="One", start=0, end=3)
     baseline = factories.make_endpoint("base")
     Campaign.objects.create(name="c", batch=batch, baseline=baseline, candidate=endpoint)
     dataset = Dataset.objects.create(kind="comparisons", content_hash="f" * 64)
     DatasetRow.objects.create(dataset=dataset, ranking=ranking, prompt=prompt)
+    make_erasure(dataset, amy)
     base = Checkpoint.objects.create(
         name="base", kind="policy", folder="/base", weights_sha256="0" * 64, endpoint=baseline, published_at=now
     )
@@ -162,6 +176,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
         task=task, number=1, answers=[str(ranking.pk)] * 2, disagreement=0.25, pairs=pairs, rule=rule, state="agreed"
     )
     AdjudicationReveal.objects.create(lease=held, by=bo)
+    AdjudicationRequest.objects.create(task=task, to="researcher", reason="Odd.", by=amy)
     AdjudicationTally.objects.create(batch=batch, looked=1)
     AdjudicationLook.objects.create()
     looked_at = factories.make_ranking(task=factories.make_task(), labeler=hal)
@@ -187,6 +202,7 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
             judged_at=judged_at,
         )
     ErrorVerdict.objects.create(item=item, reviewer=amy, verdict="error", note="The other way round.")
+    SecondLook.objects.create(item=item, lease=looked_at.lease, asked_by=amy)
     screening = make_screening(amy)
     TopicAnswer.objects.create(person=ada, topic=Topic.objects.first(), able=True)
     checked = factories.make_check_result(ranking=ranking)
@@ -213,6 +229,33 @@ def world(ada, bo, hal, amy) -> SimpleNamespace:
     )
 
 
+def make_use_cases(amy) -> None:
+    """A mix aimed at, and a prompt that came with a use case and that somebody named otherwise."""
+    from labeling.models import PromptLanguage, PromptSignal, UseCaseModel, UseCaseSuggestion
+    from labeling.use_cases import services, targets
+
+    targets.set_target(shares={"chat": 100}, suggestions="after", actor=amy)
+    services.assign(prompt_id=factories.make_prompt(use_case="chat").pk, use_case="rewrite", person=amy)
+    model = UseCaseModel.objects.create(
+        number=1,
+        weights=b"",
+        weights_sha256="0" * 64,
+        data_sha256="0" * 64,
+        library="none",
+        prompts=30,
+        measured=30,
+        accuracy=0.5,
+        accuracy_low=0.3,
+        accuracy_high=0.7,
+        majority=0.4,
+        chance=0.2,
+    )
+    prompt = factories.make_prompt()
+    UseCaseSuggestion.objects.create(prompt=prompt, model=model, use_case="chat", probability=0.5)
+    PromptLanguage.objects.create(prompt=prompt, code="en", probability=0.9, detector="d")
+    PromptSignal.objects.create(prompt=prompt, kind="uncertainty", value=0.5, made_of="rm")
+
+
 def make_personal_data(prompt, amy) -> None:
     """A policy and an earlier one, a prompt that is redacted and decided, a flag, a blind sample, a scanned text."""
     from datetime import timedelta
@@ -230,6 +273,20 @@ def make_personal_data(prompt, amy) -> None:
     sample = BlindSample.objects.create(gate=gate, wanted=1, seed=1)
     BlindItem.objects.create(sample=sample, prompt=prompt, place=0, passed=True)
     OutputScan.objects.create(detector=gate.detector, text_sha256=bytes(32))
+
+
+def make_erasure(dataset, amy) -> None:
+    """Somebody was erased who was in the data set, nothing more is taken in of them, and their source keeps nothing
+    for long."""
+    from labeling.erasure.services import erase_person
+    from labeling.models import Retention, Taint
+
+    gone = factories.make_prompt("Erase me.", user="gone", source="elsewhere")
+    erasure = erase_person(
+        source_user=gone.source_user, answers="keep", refuse=True, reason="They asked us to.", actor=amy
+    )
+    Taint.objects.create(dataset=dataset, erasure=erasure, prompts=1, rows=1)
+    Retention.objects.create(source=gone.source, days=30)
 
 
 def make_screening(amy):
@@ -307,6 +364,7 @@ UUID_KEYS = {
     "payrequest",
     "erroritem",
     "errorverdict",
+    "secondlook",
     "question",
     "import",
     "prompt",
@@ -319,6 +377,7 @@ UUID_KEYS = {
     "writtenprompt",
     "ranking",
     "review",
+    "erasure",
     "dataset",
     "checkpoint",
     "run",

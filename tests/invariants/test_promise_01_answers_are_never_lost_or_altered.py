@@ -34,6 +34,7 @@ APPEND_ONLY = [
     "ledgerentry",
     "assessment",
     "adjudicationreveal",
+    "adjudicationrequest",
     "completionscore",
     "errordraw",
     "errorverdict",
@@ -41,9 +42,15 @@ APPEND_ONLY = [
     "screeningdecision",
     "checkitem",
     "detectorversion",
+    "usecasetarget",
+    "usecaseassignment",
+    "usecasemodel",
     "policy",
     "policyrule",
     "gate",
+    "erasure",
+    "erasedprompt",
+    "taint",
 ]
 
 

@@ -12,6 +12,7 @@ from labeling.governance.models import Finding
 from labeling.governance.services import decide_prompt, import_prompts
 from labeling.intake.models import Prompt
 from tests import factories
+from training.formats import iter_lines
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +21,7 @@ ADDRESS = "jane.roe@example-mail.org"
 
 def exported(kind: str) -> str:
     folder = Path(create_dataset(kind=kind).folder)
-    return "".join(path.read_text("utf-8") for path in sorted(folder.glob("*.jsonl")))
+    return "".join(line.decode() for path in sorted(folder.glob("*.zst")) for line in iter_lines(path))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from labeling.demos.written import admit_written_prompt
 from labeling.exports.services import create_dataset
 from tests import factories
+from training.formats import iter_lines
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +35,7 @@ def test_answers_and_edits_of_the_held_out_stay_out(ada, hal, moved):
     admit_written_prompt(written=prompt)
     for kind in ("comparisons", "demonstrations", "prompts"):
         folder = Path(create_dataset(kind=kind).folder)
-        text += "".join(path.read_text("utf-8") for path in folder.glob("*.jsonl"))
+        text += "".join(line.decode() for path in folder.glob("*.zst") for line in iter_lines(path))
     assert str(ours.pk) in text
     assert str(theirs.pk) not in text
     assert str(written.pk) not in text
