@@ -15,6 +15,8 @@ from django.conf import settings
 
 # Tasks whose answers are kept to be compared with the next: memory stays flat, and answers to one task lie together.
 REMEMBERED = 10_000
+# What a row of ratings says of its completion.
+OF_COMPLETION = ("id", "text", "model", "duplicates", "probability")
 DIMENSIONS = ("split", "group", "batch", "source", "use_case", "k", "ties", "origin")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from labeling.exports.lines import OF_COMPLETION
 from training.formats import Sink
 
 # Rows in a group: what memory holds of a file that is being written.
@@ -28,6 +29,7 @@ COMPLETION = [
     ("values", pa.string()),
     ("model", pa.string()),
     ("duplicates", pa.int32()),
+    ("probability", pa.float64()),
 ]
 PROMPT = [
     ("id", pa.string()),
@@ -35,6 +37,7 @@ PROMPT = [
     ("messages", MESSAGES),
     ("source", pa.string()),
     ("use_case", pa.string()),
+    ("use_case_by", pa.string()),
 ]
 ANSWER = [
     *PROMPT,
@@ -45,6 +48,7 @@ ANSWER = [
     ("batch", pa.string()),
     ("guideline", pa.int32()),
     ("created_at", pa.string()),
+    ("selection", pa.struct([("strategy", pa.string()), ("probability", pa.float64())])),
 ]
 RANKED = [
     *ANSWER,
@@ -82,7 +86,7 @@ SCHEMAS = {
             ("outcome", pa.string()),
             (
                 "completion",
-                pa.struct([field for field in COMPLETION if field[0] in ("id", "text", "model", "duplicates")]),
+                pa.struct([field for field in COMPLETION if field[0] in OF_COMPLETION]),
             ),
             ("rating", pa.int16()),
             ("flags", pa.list_(pa.string())),

@@ -41,8 +41,11 @@ class Answer(NamedTuple):
     prompt: str
     messages_json: str
     use_case: str
+    use_case_of_people: str | None
     source: str
     split: str
+    strategy: str
+    probability: float | None
 
     @property
     def messages(self) -> list[dict]:
@@ -61,8 +64,11 @@ FIELDS = (
     Cast("task__item__prompt_id", TextField()),
     Cast("task__item__prompt__messages", TextField()),
     "task__item__prompt__use_case",
+    "task__item__prompt__use_case_standing__use_case",
     "task__item__prompt__source__name",
     "task__item__prompt__source_user__split",
+    "task__item__strategy",
+    "task__item__probability",
 )
 # Of a ranking besides. JSON as text: it is read where there is something in it, and most rankings say nothing more.
 RANKING_FIELDS = (
@@ -186,7 +192,8 @@ class Texts:
         with connection.cursor() as cursor:
             wanted = list(missing)
             cursor.execute(
-                f"SELECT id::text, text FROM {Completion._meta.db_table} WHERE id = ANY(%s::uuid[])", [wanted]
+                f"SELECT id::text, text, probability FROM {Completion._meta.db_table} WHERE id = ANY(%s::uuid[])",
+                [wanted],
             )
             found = cursor.fetchall()
             cursor.execute(
@@ -198,14 +205,14 @@ class Texts:
             for pk, model in cursor.fetchall():
                 models.setdefault(pk, []).append(model)
         words = known_words({given.answer.prompt for given in missing.values()})
-        about = [missing[pk].answer for pk, _text in found]
+        about = [missing[pk].answer for pk, *_rest in found]
         outputs = self.gate.pass_each(
             [
                 (text, answer.split, words.get(answer.prompt, NOTHING))
-                for answer, (_id, text) in zip(about, found, strict=True)
+                for answer, (_id, text, _probability) in zip(about, found, strict=True)
             ]
         )
-        for (pk, _text), passed in zip(found, outputs, strict=True):
+        for (pk, _text, probability), passed in zip(found, outputs, strict=True):
             made = models.get(pk, [])
             known[pk] = (
                 None
@@ -216,6 +223,8 @@ class Texts:
                     # Two models may have written the same text; both are named.
                     "model": made[0] if len(made) == 1 else ", ".join(dict.fromkeys(made)),
                     "duplicates": max(0, len(made) - 1),
+                    # Of one that was drawn from an older batch's, not sampled for this one.
+                    **({"probability": probability} if probability is not None else {}),
                 }
             )
 

@@ -17,7 +17,7 @@ from labeling.adjudication.consensus import agreement_of
 from labeling.demos.models import Admission, Demonstration
 from labeling.exports.chosen import allowed, prompt_filter, that_count
 from labeling.exports.consensus import Behind, answers_behind, with_consensus
-from labeling.exports.lines import Line, Tally, pseudonym
+from labeling.exports.lines import OF_COMPLETION, Line, Tally, pseudonym
 from labeling.exports.models import Dataset
 from labeling.exports.question import CONSENSUS, ONE, STRICT
 from labeling.exports.reading import CHUNK, FIELDS, Answer, Given, Texts, chunks, read_answers, read_rankings, utc
@@ -26,6 +26,7 @@ from labeling.intake.models import Prompt
 from labeling.rankings.models import Ranking
 from labeling.reviews.models import Review
 from labeling.sampling.models import BatchItem
+from labeling.use_cases.queries import BY_PEOPLE, GIVEN
 
 # Tasks with all their answers, of which consensus is made, at a time.
 TASKS_AT_ONCE = 100
@@ -206,7 +207,7 @@ def ratings(question: dict, tally: Tally, gate: OutputGate) -> Iterator[Line]:
                     id=f"{given.answer.id}:{entry['id']}",
                     ranking_id=given.answer.id,
                     outcome=given.outcome,
-                    completion={name: entry[name] for name in ("id", "text", "model", "duplicates")},
+                    completion={name: entry[name] for name in OF_COMPLETION if name in entry},
                     rating=entry["rating"],
                     flags=entry["flags"],
                     **({"values": entry["values"]} if "values" in entry else {}),
@@ -289,11 +290,18 @@ def prompts(question: dict, tally: Tally, gate: OutputGate) -> Iterator[Line]:
     refused = found.exclude(state=Prompt.State.ACCEPTED).order_by().values_list("state").annotate(Count("pk"))
     tally.exclusions.update({f"prompt_{state}": count for state, count in refused})
     accepted = found.filter(state=Prompt.State.ACCEPTED).order_by("created_at", "id")
-    fields = ("pk", "messages", "use_case", "source__name", "source_user__split")
-    for pk, messages, use_case, source, split in accepted.values_list(*fields).iterator(chunk_size=CHUNK):
+    fields = ("pk", "messages", "use_case", "use_case_standing__use_case", "source__name", "source_user__split")
+    for pk, messages, use_case, of_people, source, split in accepted.values_list(*fields).iterator(chunk_size=CHUNK):
         tally.add(split=split, source=source, use_case=use_case)
         tally.words[sum([len(message["content"].split()) for message in messages])] += 1
-        row = {"id": str(pk), "split": split, "messages": messages, "source": source, "use_case": use_case}
+        row = {
+            "id": str(pk),
+            "split": split,
+            "messages": messages,
+            "source": source,
+            "use_case": use_case,
+            "use_case_by": _said_by(use_case, of_people),
+        }
         yield Line(split, row, None, str(pk))
 
 
@@ -315,6 +323,7 @@ def _line(answer: Answer, tally: Tally, **counted: object) -> Line:
         "messages": messages,
         "source": answer.source,
         "use_case": answer.use_case,
+        "use_case_by": _said_by(answer.use_case, answer.use_case_of_people),
         "id": answer.id,
         "prompt_id": answer.prompt,
         "labeler": pseudonym(answer.labeler),
@@ -325,4 +334,11 @@ def _line(answer: Answer, tally: Tally, **counted: object) -> Line:
         "guideline": answer.guideline,
         "created_at": utc(answer.created_at),
     }
+    if answer.strategy:
+        row["selection"] = {"strategy": answer.strategy, "probability": answer.probability}
     return Line(answer.split, row, answer.id, answer.prompt)
+
+
+def _said_by(use_case: str, of_people: str | None) -> str:
+    """Who says what the prompt is used for; empty where nobody does. A classifier's guess is never in a row."""
+    return (BY_PEOPLE if of_people else GIVEN) if use_case else ""

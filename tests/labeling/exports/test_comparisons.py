@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from django.utils import timezone
 
@@ -15,6 +16,8 @@ from labeling.exports.services import HeldOutInTraining, create_dataset, guard
 from labeling.guidelines.models import Guideline
 from labeling.rankings.models import Judgment, Ranking
 from labeling.refusals import NotFound, Refusal
+from labeling.sampling.models import BatchItem, Completion
+from labeling.use_cases.services import assign
 from tests.factories import make_batch, make_prompt, make_ranking, make_task
 from training.formats import SPLITS, iter_rows, verify
 
@@ -241,3 +244,41 @@ def test_row_says_under_which_guidelines_it_was_made(ada):
     ranking.lease.save()
     (row,) = rows_of(create_dataset(kind="comparisons"))
     assert row["guideline"] == 3
+
+
+def test_row_says_how_it_was_chosen_and_who_named_its_use_case(ada, rita):
+    named, given, guessed = make_prompt(), make_prompt(use_case="chat"), make_prompt()
+    assign(prompt_id=named.pk, use_case="extract", person=rita)
+    for prompt, chosen in (
+        (named, {"strategy": "uncertainty", "probability": 0.25}),
+        (given, {"strategy": "newest", "probability": None}),
+        (guessed, {}),
+    ):
+        task = make_task(prompt=prompt, texts=("Good.", "Bad."))
+        BatchItem.objects.filter(pk=task.item_id).update(**chosen)
+        Completion.objects.create(
+            item=task.item, text="Drawn.", text_sha256="2" * 64, probability=0.5 if prompt == named else None
+        )
+        make_ranking(task=task, labeler=ada, ratings=[6, 2, 4])
+
+    dataset = create_dataset(kind="comparisons", question={"formats": ["parquet"]})
+    rows = {row["prompt_id"]: row for row in rows_of(dataset)}
+    said = [
+        (rows[str(prompt.pk)]["use_case"], rows[str(prompt.pk)]["use_case_by"]) for prompt in (named, given, guessed)
+    ]
+    assert said == [("extract", "people"), ("chat", "given"), ("", "")]
+    assert rows[str(named.pk)]["selection"] == {"strategy": "uncertainty", "probability": 0.25}
+    assert rows[str(given.pk)]["selection"] == {"strategy": "newest", "probability": None}
+    assert "selection" not in rows[str(guessed.pk)]
+    entries = {entry["text"]: entry for entry in rows[str(named.pk)]["completions"]}
+    assert entries["Drawn."]["probability"] == 0.5 and "probability" not in entries["Good."]
+
+    flat = {row["prompt_id"]: row for row in pq.read_table(Path(dataset.folder) / "train-00000.parquet").to_pylist()}
+    assert flat[str(named.pk)]["selection"] == rows[str(named.pk)]["selection"]
+    assert flat[str(guessed.pk)]["selection"] is None
+    assert {entry["probability"] for entry in flat[str(named.pk)]["completions"]} == {0.5, None}
+
+    ratings = [row["completion"] for row in rows_of(create_dataset(kind="ratings"))]
+    assert [one["text"] for one in ratings if one.get("probability") == 0.5] == ["Drawn."]
+    listed = {row["id"]: row for row in rows_of(create_dataset(kind="prompts"))}
+    assert listed[str(named.pk)]["use_case_by"] == "people"
