@@ -1,5 +1,6 @@
 """The same question of the same data gives the same bytes; a half data set is never seen."""
 
+import json
 import os
 import signal
 import subprocess
@@ -142,48 +143,107 @@ def test_cancelled_export_leaves_nothing(ada, settings):
     assert list(Path(settings.DATASETS_FOLDER).iterdir()) == []
 
 
+# Exports begun one after another, each of a question of its own and each killed at a step of its own: a row, a
+# statement to the database, or a file opened, made, renamed or removed. The first counts the steps and is not killed.
 KILLED = """
-import os, signal, sys, django
+import json, os, random, signal, sys, django
 django.setup()
 from django.conf import settings
+from django.db import connection
 from pathlib import Path
 settings.DATABASES["default"]["NAME"] = sys.argv[2]
 settings.DATASETS_FOLDER = Path(sys.argv[1])
 from labeling.exports import services
-real = services.lines_of
-def die(*args):
-    for number, line in enumerate(real(*args)):
-        if number == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
+from labeling.exports.models import Dataset
+from training.formats import verify
+real, steps, last = services.lines_of, 0, 0
+def step():
+    global steps
+    steps += 1
+    if steps == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+def rows(*args):
+    for line in real(*args):
+        step()
         yield line
-services.lines_of = die
-services.create_dataset(kind="comparisons")
+services.lines_of = rows
+def hook(event, args):
+    path = str(args[0]) if args else ""
+    if "export-" in path and event.split(".")[0] in ("open", "os", "shutil"):
+        step()
+def statement(execute, *args):
+    step()
+    result = execute(*args)
+    step()
+    return result
+def export(number):
+    sys.addaudithook(hook)
+    with connection.execute_wrapper(statement):
+        services.create_dataset(kind="comparisons", question={"until": f"2999-01-01T00:00:00.{number:06}+00:00"})
+def in_a_child(do):
+    reads, writes = os.pipe()
+    if not (child := os.fork()):
+        os.close(reads)
+        os.write(writes, json.dumps(do()).encode())
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as pipe:
+        said = pipe.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), json.loads(said or b"null")
+def counted():
+    export(0)
+    return steps
+def seen():
+    visible = [path for path in settings.DATASETS_FOLDER.iterdir() if not path.name.startswith(".")]
+    return {
+        "damaged": [problem for path in visible for problem in verify(path)],
+        "visible": len(visible),
+        "rows": Dataset.objects.exclude(content_hash="").count(),
+        "open": Dataset.objects.filter(content_hash="").count(),
+    }
+exit, count = in_a_child(counted)
+assert exit == 0, exit
+for number, last in enumerate(sorted(random.Random(int(sys.argv[3])).sample(range(1, count + 1), 10)), 1):
+    exit, _said = in_a_child(lambda: export(number))
+    print(json.dumps({"at": last, "of": count, "exit": exit, **in_a_child(seen)[1]}))
 """
 
 
 @committed
-def test_killed_export_leaves_nothing_visible_and_the_next_one_is_whole(ada, settings, tmp_path):
+def test_export_killed_at_ten_points_leaves_nothing_half_and_the_next_one_is_whole(ada, settings, tmp_path):
     for _ in range(6):
         make_ranking(task=make_task(), labeler=ada)
     ended = subprocess.run(
-        [sys.executable, "-c", KILLED, str(settings.DATASETS_FOLDER), connection.settings_dict["NAME"]],
+        [sys.executable, "-c", KILLED, str(settings.DATASETS_FOLDER), connection.settings_dict["NAME"], "11"],
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
         capture_output=True,
-        timeout=60,
+        timeout=120,
     )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    assert ended.returncode == 0, ended.stderr.decode()
+    kills = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [kill["exit"] for kill in kills] == [-signal.SIGKILL] * 10
+    for kill in kills:
+        # A folder is there before its row, and whole; nobody sees a row without its folder.
+        assert kill["damaged"] == [] and kill["open"] == 0 and 1 <= kill["rows"] <= kill["visible"], kill
     home = Path(settings.DATASETS_FOLDER)
-    left = list(home.iterdir())
-    assert left and all(path.name.startswith(".") for path in left)
-    assert not Dataset.objects.exists()
+    left = [path for path in home.iterdir() if path.name.startswith(".")]
+    assert left, "no kill met an export at work"
 
-    dataset = create_dataset(kind="comparisons")
-    assert len(list(iter_rows(Path(dataset.folder), "train"))) == 6
+    # Each is asked again. The rows are the same whatever the question says of times to come.
+    until = [f"2999-01-01T00:00:00.{number:06}+00:00" for number in range(11)]
+    made = [create_dataset(kind="comparisons", question={"until": each}) for each in until]
+    assert len({dataset.content_hash for dataset in made}) == 11
+    assert len({dataset.manifest["files"][0]["sha256"] for dataset in made}) == 1
+    for dataset in made:
+        assert verify(Path(dataset.folder)) == []
+        assert len(list(iter_rows(Path(dataset.folder), "train"))) == 6
+        assert DatasetRow.objects.filter(dataset=dataset).count() == 6
     old = time.time() - 2 * services.LEFTOVER_AGE
     for path in left:
         os.utime(path, (old, old))
     services.remove_leftovers(home)
-    assert [path.name for path in home.iterdir()] == [dataset.content_hash]
+    assert {path.name for path in home.iterdir()} >= {dataset.content_hash for dataset in made}
+    assert not [path for path in home.iterdir() if path.name.startswith(".")]
 
 
 def test_export_that_died_between_files_and_row_is_taken_up(ada, monkeypatch):
@@ -210,7 +270,7 @@ def test_demonstrations_and_prompts_are_exported_too(ada, hal):
     prompts = create_dataset(kind="prompts")
     listed = list(iter_rows(Path(prompts.folder), "train"))
     assert len(listed) == 3
-    assert {"id", "split", "messages", "source", "use_case"} == set(listed[0])
+    assert {"id", "split", "messages", "source", "use_case", "use_case_by"} == set(listed[0])
     assert prompts.manifest["exclusions"] == {"prompt_held": 1}
 
 
